@@ -1,0 +1,53 @@
+"""Kratos' courier hands over a mail, and asks again until it is taken."""
+
+import hashlib
+
+from fastapi import APIRouter
+
+from hooks.authentication import FromKratos
+from hooks.payloads import CourierMail
+from integration import effects, members
+from integration.db import inbox, outbox
+from integration.dependencies import Transaction, UsesServices
+
+router = APIRouter(prefix="/hooks/courier", dependencies=[FromKratos])
+
+# Kratos' names of mails, and the templates that say the same in our words.
+_TEMPLATES = {
+    "verification_code_valid": "verification_code",
+    "recovery_code_valid": "recovery_code",
+    "login_code_valid": "login_code",
+}
+_VERIFICATION = "verification_code_valid"
+
+
+@router.post("", status_code=204)
+def courier(payload: CourierMail, session: Transaction, services: UsesServices) -> None:
+    """Put one mail into the outbox. For an expired member it is the resend of the diagram."""
+    if not inbox.claim(session, _name(payload)):
+        return
+    now = services.now()
+    template = _TEMPLATES.get(payload.template, "") if payload.code else ""
+    outbox.add(
+        session,
+        lane="mail",
+        kind=effects.COURIER_MAIL,
+        # Its own lane: a code must not wait for another mail of the member.
+        identity_id=None,
+        payload={
+            "template": template,
+            "to": payload.recipient,
+            "facts": {"code": payload.code, "link": payload.link},
+            "subject": payload.subject,
+            "text": payload.body,
+        },
+        now=now,
+    )
+    if payload.template == _VERIFICATION and payload.identity_id is not None:
+        members.resend(session, payload.identity_id, now=now)
+
+
+def _name(payload: CourierMail) -> str:
+    """Name the mail by what it says: the code in it makes each one different."""
+    said = "\0".join((payload.template, payload.recipient, payload.subject, payload.body))
+    return f"courier:{hashlib.sha256(said.encode()).hexdigest()}"

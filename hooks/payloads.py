@@ -1,0 +1,112 @@
+"""The bodies Kratos sends. Each is made by the template of the same name in `kratos/hooks/`."""
+
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from policies.registration import RegistrationAttempt
+
+Text = Annotated[str, Field(max_length=1024)]
+NIL = UUID(int=0)
+
+
+class HookPayload(BaseModel):
+    """A body whose every field is expected: neither more nor fewer."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Traits(HookPayload):
+    """Traits of an identity, with "" for those that are not given."""
+
+    email: Text
+    username: Text
+    first_name: Text
+    last_name: Text
+    display_name: Text
+
+    def to_attempt(self) -> RegistrationAttempt:
+        return RegistrationAttempt(
+            email=self.email,
+            username=self.username,
+            first_name=self.first_name,
+            last_name=self.last_name,
+            display_name=self.display_name,
+        )
+
+
+class RegistrationSubmitted(HookPayload):
+    """Before the identity is stored: it has no id yet."""
+
+    flow_id: UUID
+    traits: Traits
+
+
+class RegistrationCompleted(HookPayload):
+    """After the identity is stored."""
+
+    flow_id: UUID
+    identity_id: UUID
+    traits: Traits
+    verified: bool
+
+
+class VerificationCompleted(HookPayload):
+    """After Kratos marked an address verified; our answer can no longer prevent it."""
+
+    flow_id: UUID
+    identity_id: UUID
+    traits: Traits
+    verified: bool
+
+
+class RecoverySubmitted(HookPayload):
+    """A right recovery code was given; no session exists yet."""
+
+    flow_id: UUID
+    identity_id: UUID
+
+
+class RecoveryCompleted(HookPayload):
+    """The same moment, once nothing refused it: the code proves the address."""
+
+    flow_id: UUID
+    identity_id: UUID
+    traits: Traits
+
+
+class LoginSubmitted(HookPayload):
+    """Right credentials were given; the session is not stored yet."""
+
+    flow_id: UUID
+    identity_id: UUID
+
+
+class SettingsSubmitted(HookPayload):
+    """Before a change of settings is stored."""
+
+    flow_id: UUID
+    identity_id: UUID
+    traits: Traits
+    traits_before: Traits
+
+
+class SettingsCompleted(HookPayload):
+    """After a change of settings is stored."""
+
+    flow_id: UUID
+    identity_id: UUID
+    traits: Traits
+
+
+class CourierMail(HookPayload):
+    """A mail that Kratos' courier hands over. Its code is a secret: never log this."""
+
+    recipient: Text
+    template: Text
+    subject: Text
+    body: Annotated[str, Field(max_length=65_536)]
+    identity_id: UUID | None
+    code: Text
+    link: Annotated[str, Field(max_length=4096)]

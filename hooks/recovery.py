@@ -1,0 +1,35 @@
+"""Somebody who lost the credentials gives the code from the mail."""
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from hooks import replies
+from hooks.authentication import FromKratos
+from hooks.payloads import RecoveryCompleted, RecoverySubmitted
+from hooks.registration import ensure_registered
+from integration import members
+from integration.db import members as member_rows
+from integration.dependencies import Transaction, UsesServices
+from policies.decisions import Deny
+from policies.lifecycle import Actor, Status
+from policies.login import decide_recovery
+
+router = APIRouter(prefix="/hooks/recovery", dependencies=[FromKratos])
+
+
+@router.post("/submitted")
+def recovery_submitted(payload: RecoverySubmitted, session: Transaction) -> Response:
+    """Blocking, before there is a session: those who are shut out stay out."""
+    member = member_rows.get(session, payload.identity_id)
+    decision = decide_recovery(None if member is None else Status(member.status))
+    return replies.refuse(decision) if isinstance(decision, Deny) else replies.go_on()
+
+
+@router.post("/completed", status_code=204)
+def recovery_completed(
+    payload: RecoveryCompleted, session: Transaction, services: UsesServices
+) -> None:
+    """The code came by mail: it proves the address as well as a verification does."""
+    now = services.now()
+    ensure_registered(session, payload.identity_id, payload.traits, flow_id=None, now=now)
+    members.verify(session, payload.identity_id, actor=Actor.MEMBER, now=now)

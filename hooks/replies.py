@@ -1,0 +1,72 @@
+"""Answers in the form Kratos understands.
+
+A blocking hook is read by status: 200 with an `identity` changes it before it is stored, 204
+goes on, 400 to 499 must carry at least one message or the person sees an internal error.
+Source: ory/kratos, selfservice/hook/web_hook.go; measured on v1.3.1.
+"""
+
+from typing import Any
+
+from fastapi import status
+from fastapi.responses import JSONResponse, Response
+
+from policies.decisions import Deny, Reason
+
+# Kratos' own message ids end below; each refusal of ours has one number for ever.
+_FIRST_MESSAGE_ID = 9_400_000
+MESSAGE_IDS: dict[str, int] = {
+    code: _FIRST_MESSAGE_ID + number
+    for number, code in {
+        1: "email_format",
+        2: "email_too_long",
+        3: "email_blocked",
+        4: "email_domain_blocked",
+        5: "email_disposable",
+        11: "username_too_short",
+        12: "username_too_long",
+        13: "username_characters",
+        14: "username_reserved",
+        15: "username_lookalike",
+        21: "display_name_length",
+        22: "display_name_characters",
+        23: "first_name_too_long",
+        24: "first_name_characters",
+        25: "last_name_too_long",
+        26: "last_name_characters",
+        41: "email_not_verified",
+        42: "profile_incomplete",
+        43: "account_suspended",
+        44: "account_banned",
+        45: "account_deactivated",
+        46: "account_deleted",
+        47: "account_not_ready",
+    }.items()
+}
+
+
+def go_on() -> Response:
+    """Let the flow continue."""
+    return Response(status_code=status.HTTP_204_NO_CONTENT)
+
+
+def go_on_with(identity: dict[str, Any]) -> Response:
+    """Let the flow continue with a changed identity: the given members replace Kratos' own."""
+    return JSONResponse({"identity": identity})
+
+
+def refuse(denial: Deny) -> Response:
+    """Stop the flow and show the reasons where the person typed."""
+    messages = [
+        {"instance_ptr": reason.pointer or "#/", "messages": [_message(reason)]}
+        for reason in denial.reasons
+    ]
+    return JSONResponse({"messages": messages}, status_code=status.HTTP_400_BAD_REQUEST)
+
+
+def _message(reason: Reason) -> dict[str, object]:
+    return {
+        "id": MESSAGE_IDS[reason.code],
+        "type": "error",
+        "text": reason.text,
+        "context": {"code": reason.code},
+    }

@@ -1,0 +1,23 @@
+"""Somebody proves an address with the code from the mail."""
+
+from fastapi import APIRouter
+
+from hooks.authentication import FromKratos
+from hooks.payloads import VerificationCompleted
+from hooks.registration import ensure_registered
+from integration import members
+from integration.dependencies import Transaction, UsesServices
+from policies.lifecycle import Actor
+
+router = APIRouter(prefix="/hooks/verification", dependencies=[FromKratos])
+
+
+@router.post("/completed", status_code=204)
+def verification_completed(
+    payload: VerificationCompleted, session: Transaction, services: UsesServices
+) -> None:
+    """The address is verified in Kratos, whatever we answer: so the member is active."""
+    now = services.now()
+    ensure_registered(session, payload.identity_id, payload.traits, flow_id=None, now=now)
+    if payload.verified:
+        members.verify(session, payload.identity_id, actor=Actor.MEMBER, now=now)

@@ -1,0 +1,1 @@
+"""Our clients call in: JSON in, JSON out, errors as problem details (RFC 9457)."""

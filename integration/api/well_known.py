@@ -1,0 +1,21 @@
+"""`/.well-known/kleis`: where everything is."""
+
+from fastapi import APIRouter
+
+from integration.dependencies import UsesServices
+
+router = APIRouter(tags=["discovery"])
+
+
+@router.get("/.well-known/kleis")
+def get_discovery(services: UsesServices) -> dict[str, str]:
+    """Return the addresses a client may need."""
+    base = str(services.settings.public_url)
+    return {
+        "issuer": base,
+        "ory": base,
+        "me": f"{base}api/me",
+        "flows": f"{base}api/flows/{{flow_id}}",
+        "openapi": f"{base}api/openapi.json",
+        "ready": f"{base}health/ready",
+    }

@@ -1,0 +1,53 @@
+"""`kleis serve …`: one process of Kleis in the foreground."""
+
+import click
+import uvicorn
+
+from integration import service, worker
+from integration.cli.context import Environment
+from integration.edge.app import make_edge
+from integration.observability import configure_logging
+from integration.settings import Settings
+
+
+@click.group()
+def serve() -> None:
+    """Run one process: edge, service or worker."""
+
+
+@serve.command("edge")
+@click.pass_obj
+def edge(environment: Environment) -> None:
+    """The one origin: forwards to Ory and to the service."""
+    settings = _start(environment, "edge")
+    uvicorn.run(
+        make_edge(settings),
+        host=settings.bind,
+        port=settings.port_edge,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=5,
+    )
+
+
+@serve.command("service")
+@click.pass_obj
+def run_service(environment: Environment) -> None:
+    """Our API and pages, and the private hooks listener."""
+    service.serve(_start(environment, "service"))
+
+
+@serve.command("worker")
+@click.pass_obj
+def run_worker(environment: Environment) -> None:
+    """Celery with its schedule: effects, sweeps, the reconciler."""
+    worker.run(_start(environment, "worker"))
+
+
+def _start(environment: Environment, process: str) -> Settings:
+    settings = environment.settings()
+    configure_logging(level=settings.log_level, log_format=settings.log_format, process=process)
+    return settings

@@ -1,0 +1,37 @@
+"""Which events were handled already."""
+
+from datetime import datetime
+
+from sqlalchemy import delete
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from integration.db.tables import HandledEvent
+
+
+def claim(session: Session, event: str) -> bool:
+    """Claim one event, and tell whether this caller is the first to.
+
+    A second claim waits for the transaction that holds the first, then answers False if that
+    one committed and True if it rolled back.
+
+    Args:
+        event: Names what happened, not the delivery that told us: `welcome:<identity id>`.
+    """
+    statement = (
+        insert(HandledEvent)
+        .values(event=event)
+        .on_conflict_do_nothing()
+        .returning(HandledEvent.event)
+    )
+    return session.scalar(statement) is not None
+
+
+def forget_before(session: Session, prefix: str, before: datetime) -> None:
+    """Forget events of one sort handled before the given moment; they may count again."""
+    session.execute(
+        delete(HandledEvent).where(
+            HandledEvent.event.startswith(prefix, autoescape=True),
+            HandledEvent.handled_at < before,
+        )
+    )

@@ -1,0 +1,1 @@
+"""Alembic migrations of our database: up only, safe on a filled one."""

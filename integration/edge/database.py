@@ -1,0 +1,99 @@
+"""The edge's few statements: no ORM, and no need for PostgreSQL to be there at the start."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import psycopg
+import structlog
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from integration.edge.problems import DATABASE_DOWN, RefusedError
+from integration.settings import Settings
+
+log = structlog.get_logger()
+
+_WAIT_SECONDS = 1.0
+# After PostgreSQL did not answer, requests are refused at once for this long.
+_QUIET_SECONDS = 0.5
+# A pool that gave up starts anew with the next request, so this bounds how long after its
+# return PostgreSQL is found again.
+_RECONNECT_SECONDS = 2.0
+
+
+def make_pool(settings: Settings, *, name: str, max_size: int) -> AsyncConnectionPool:
+    """Return a closed pool: no connection is kept ready, none is needed to open it."""
+    milliseconds = int(settings.database_timeout.total_seconds() * 1000)
+    return AsyncConnectionPool(
+        settings.database_url.get_secret_value(),
+        kwargs={
+            "autocommit": True,
+            "connect_timeout": 2,
+            "application_name": "kleis-edge",
+            "options": f"-c statement_timeout={milliseconds}",
+        },
+        min_size=0,
+        max_size=max_size,
+        name=name,
+        open=False,
+        timeout=_WAIT_SECONDS,
+        reconnect_timeout=_RECONNECT_SECONDS,
+        max_waiting=256,
+    )
+
+
+class Database:
+    """Runs single statements. Open between `start` and `close`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._pool = make_pool(settings, name="edge", max_size=8)
+        self._quiet_until = 0.0
+        self._answered_at = 0.0
+
+    async def start(self) -> None:
+        await self._pool.open(wait=False)
+
+    async def close(self) -> None:
+        await self._pool.close(timeout=2)
+
+    async def row(self, statement: str, values: Sequence[Any]) -> tuple[Any, ...] | None:
+        """Return the first row, or None.
+
+        Raises:
+            RefusedError: PostgreSQL does not answer, or not in time.
+        """
+        rows = await self._run(statement, values, reads=True)
+        return rows[0] if rows else None
+
+    async def execute(self, statement: str, values: Sequence[Any]) -> None:
+        """Run a statement that may safely run twice. Raises as `row`."""
+        await self._run(statement, values, reads=False)
+
+    async def _run(
+        self, statement: str, values: Sequence[Any], *, reads: bool
+    ) -> list[tuple[Any, ...]]:
+        if time.monotonic() < self._quiet_until:
+            raise RefusedError(DATABASE_DOWN)
+        try:
+            try:
+                return await self._once(statement, values, reads=reads)
+            except PoolTimeout:
+                raise
+            except (psycopg.OperationalError, psycopg.InterfaceError):
+                # PostgreSQL was restarted: none of the kept connections is alive.
+                await self._pool.check()
+                return await self._once(statement, values, reads=reads)
+        except (psycopg.Error, PoolTimeout, TimeoutError) as error:
+            if time.monotonic() - self._answered_at > _QUIET_SECONDS:
+                self._quiet_until = time.monotonic() + _QUIET_SECONDS
+            log.warning("database_unavailable", error=type(error).__name__)
+            raise RefusedError(DATABASE_DOWN) from error
+
+    async def _once(
+        self, statement: str, values: Sequence[Any], *, reads: bool
+    ) -> list[tuple[Any, ...]]:
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(statement.encode(), values)
+            rows = await cursor.fetchall() if reads else []
+            self._answered_at = time.monotonic()
+            return rows

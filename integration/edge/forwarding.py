@@ -1,0 +1,261 @@
+"""Passing requests on, and answers back, without holding either in memory unless asked to.
+
+Redirects are the client's to follow, cookies are nobody's here, bodies are not unpacked.
+"""
+
+from collections.abc import AsyncIterator
+
+import aiohttp
+import structlog
+from multidict import CIMultiDict
+from yarl import URL
+
+from integration.edge import headers
+from integration.edge.asgi import Answer, RawHeaders, Reply
+from integration.edge.bodies import ClientGoneError
+from integration.edge.problems import (
+    BODY_TOO_LARGE,
+    UPSTREAM_BROKEN,
+    UPSTREAM_DOWN,
+    UPSTREAM_TIMEOUT,
+    RefusedError,
+)
+from integration.edge.requests import Request
+from integration.edge.routes import Upstream
+from integration.settings import Settings
+
+log = structlog.get_logger()
+
+_CONNECTIONS = 512
+_CONNECTIONS_PER_UPSTREAM = 128
+# Shorter than any upstream keeps an idle connection (uvicorn: 5 s), or a POST would now and
+# then meet a connection that is being closed.
+_IDLE_SECONDS = 3.0
+_MAX_FIELD_BYTES = 32_768
+_MAX_ANSWER_BYTES = 8 * 1024 * 1024
+_NOT_ADDED = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
+
+
+class Forwarder:
+    """The only HTTP client of the edge. Open between `start` and `close`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._bases = {
+            upstream: str(getattr(settings, upstream.value)).rstrip("/") for upstream in Upstream
+        }
+        self._public_url = str(settings.public_url).rstrip("/")
+        self._host = self._public_url.partition("://")[2]
+        self._scheme = settings.public_url.scheme
+        self._timeout = aiohttp.ClientTimeout(
+            total=settings.forward_timeout.total_seconds(),
+            sock_connect=settings.connect_timeout.total_seconds(),
+        )
+        self._session: aiohttp.ClientSession | None = None
+
+    async def start(self) -> None:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=_CONNECTIONS,
+                limit_per_host=_CONNECTIONS_PER_UPSTREAM,
+                keepalive_timeout=_IDLE_SECONDS,
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            trust_env=False,
+            timeout=self._timeout,
+            skip_auto_headers=_NOT_ADDED,
+            max_line_size=_MAX_FIELD_BYTES,
+            max_field_size=_MAX_FIELD_BYTES,
+        )
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def ask(
+        self,
+        request: Request,
+        upstream: Upstream,
+        *,
+        body: bytes | None = None,
+        query: str | None = None,
+        drop_credentials: bool = False,
+    ) -> aiohttp.ClientResponse:
+        """Pass a request on and return the answer as soon as its header is there.
+
+        The caller reads it with `read` or `stream`, which release it.
+
+        Args:
+            body: What was read already; None streams the request's own.
+            query: Instead of the request's own.
+
+        Raises:
+            RefusedError: nobody answered, too late, or the body was too large.
+            ClientGoneError: the client left while sending.
+        """
+        fields = headers.upwards(
+            request.headers,
+            keep_our_cookies=upstream is Upstream.SERVICE,
+            drop_credentials=drop_credentials,
+        )
+        fields += self._decided_here(request)
+        if body is None and request.body.declared_bytes:
+            fields.append((b"content-length", str(request.body.declared_bytes).encode()))
+        if upstream is not Upstream.SERVICE:
+            fields = [field for field in fields if field[0] != b"accept-encoding"]
+        data = body if body is not None else _streamed(request)
+        return await self._send(
+            request.method,
+            self._url(upstream, request.path, request.query if query is None else query),
+            fields,
+            data,
+            request,
+        )
+
+    async def fetch(
+        self,
+        upstream: Upstream,
+        path: str,
+        query: str,
+        request: Request,
+        *,
+        method: str = "GET",
+        body: bytes | None = None,
+    ) -> Answer:
+        """Ask something on a request's behalf, with its credentials unless `body` is given.
+
+        Raises:
+            RefusedError: as `ask`.
+        """
+        fields: RawHeaders = [(b"accept", b"application/json")]
+        if body is None:
+            wanted = (b"cookie", b"authorization", b"x-session-token", b"x-session-cookie")
+            cleaned = headers.upwards(
+                request.headers, keep_our_cookies=False, drop_credentials=False
+            )
+            fields += [field for field in cleaned if field[0] in wanted]
+        else:
+            fields.append((b"content-type", b"application/json"))
+        fields += self._decided_here(request)
+        url = self._url(upstream, path, query)
+        return await self.read(await self._send(method, url, fields, body, None), upstream)
+
+    async def _send(
+        self,
+        method: str,
+        url: URL,
+        fields: RawHeaders,
+        data: bytes | AsyncIterator[bytes] | None,
+        request: Request | None,
+    ) -> aiohttp.ClientResponse:
+        if self._session is None:
+            raise RefusedError(UPSTREAM_DOWN)
+        try:
+            return await self._session.request(
+                method, url, headers=_as_text(fields), data=data, allow_redirects=False
+            )
+        except aiohttp.ConnectionTimeoutError as error:
+            raise RefusedError(UPSTREAM_DOWN) from error
+        except TimeoutError as error:
+            raise RefusedError(UPSTREAM_TIMEOUT) from error
+        except (aiohttp.ClientError, ClientGoneError, RefusedError) as error:
+            raise _meaning(error, request) from error
+
+    async def read(self, response: aiohttp.ClientResponse, upstream: Upstream) -> Answer:
+        """Return a whole answer, its header cleaned.
+
+        Raises:
+            RefusedError: it broke off, came too late, or is too large to judge.
+        """
+        try:
+            pieces, total = [], 0
+            async for piece in response.content.iter_any():
+                pieces.append(piece)
+                total += len(piece)
+                if total > _MAX_ANSWER_BYTES:
+                    raise RefusedError(UPSTREAM_BROKEN)
+        except TimeoutError as error:
+            raise RefusedError(UPSTREAM_TIMEOUT) from error
+        except aiohttp.ClientError as error:
+            raise RefusedError(UPSTREAM_BROKEN) from error
+        finally:
+            _release(response)
+        fields = [f for f in self.shown(response, upstream) if f[0] != b"content-length"]
+        return Answer(response.status, fields, b"".join(pieces))
+
+    async def stream(
+        self, response: aiohttp.ClientResponse, upstream: Upstream, reply: Reply
+    ) -> None:
+        """Send an answer on as it comes. When it breaks off, the client's breaks off too."""
+        try:
+            await reply.begin(response.status, self.shown(response, upstream))
+            async for piece in response.content.iter_any():
+                await reply.piece(piece)
+            await reply.end()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            log.warning("answer_broke_off", upstream=upstream.name, error=type(error).__name__)
+        finally:
+            _release(response)
+
+    def shown(self, response: aiohttp.ClientResponse, upstream: Upstream) -> RawHeaders:
+        """Return an answer's header with the upstream's own address made public.
+
+        Kratos writes its admin address into `Link` and `Location`.
+        """
+        private, public = self._bases[upstream].encode(), self._public_url.encode()
+        return [
+            (name, value.replace(private, public) if name in (b"link", b"location") else value)
+            for name, value in headers.downwards(response.raw_headers)
+        ]
+
+    def _url(self, upstream: Upstream, path: str, query: str) -> URL:
+        suffix = f"?{query}" if query else ""
+        return URL(f"{self._bases[upstream]}{path}{suffix}", encoded=True)
+
+    def _decided_here(self, request: Request) -> RawHeaders:
+        """Return the fields Kratos and the service may believe.
+
+        With them, `request_url` in hooks shows the public address.
+        """
+        return [
+            (b"true-client-ip", request.client_address.encode()),
+            (b"x-forwarded-for", request.client_address.encode()),
+            (b"x-forwarded-host", self._host.encode()),
+            (b"x-forwarded-proto", self._scheme.encode()),
+            (b"x-request-id", request.id.encode()),
+        ]
+
+
+def _streamed(request: Request) -> AsyncIterator[bytes] | None:
+    return request.body.pieces() if request.body.is_expected else None
+
+
+def _meaning(error: Exception, request: Request | None) -> Exception:
+    """Say what a failed attempt means: the HTTP client wraps what its body source raised."""
+    if isinstance(error, ClientGoneError):
+        return error
+    if request is not None and request.body.too_large:
+        return RefusedError(BODY_TOO_LARGE)
+    if request is not None and request.body.client_left:
+        return ClientGoneError()
+    down = (aiohttp.ClientConnectionError, aiohttp.ServerDisconnectedError)
+    return RefusedError(UPSTREAM_DOWN if isinstance(error, down) else UPSTREAM_BROKEN)
+
+
+def _as_text(fields: RawHeaders) -> CIMultiDict[str]:
+    return CIMultiDict((name.decode("latin-1"), _text(value)) for name, value in fields)
+
+
+def _text(value: bytes) -> str:
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
+
+
+def _release(response: aiohttp.ClientResponse) -> None:
+    """Keep the connection for the next request, unless something is left unread on it."""
+    if response.content.at_eof():
+        response.release()
+    else:
+        response.close()

@@ -1,0 +1,203 @@
+"""What happens to a request on its way, by the handling its route names."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
+from uuid import UUID
+
+from integration.edge import admin_writes, keto_rules, member_status
+from integration.edge.asgi import Answer, Reply, header
+from integration.edge.batch_check import BatchCheck
+from integration.edge.canonical import is_recovery_link
+from integration.edge.database import Database
+from integration.edge.forwarding import Forwarder
+from integration.edge.guards import GuardChain, Submit
+from integration.edge.identity_lock import IdentityLocks
+from integration.edge.problems import (
+    BODY_TOO_SLOW,
+    NOT_FOUND,
+    UPSTREAM_BROKEN,
+    RefusedError,
+    html_page,
+)
+from integration.edge.requests import Request
+from integration.edge.routes import Handling, Route, Upstream
+from integration.edge.submits import read_fields
+from integration.edge.upstream_errors import UpstreamErrors
+
+_OIDC_CALLBACK = "/self-service/methods/oidc/callback/"
+_ERROR_PAGE = "/self-service/errors"
+
+
+class Handlings:
+    """Forwards requests, each kind in its way. Everything not sent on is raised as refused."""
+
+    def __init__(
+        self,
+        *,
+        forwarder: Forwarder,
+        database: Database,
+        locks: IdentityLocks,
+        errors: UpstreamErrors,
+        guards: GuardChain,
+        batch: BatchCheck,
+        body_seconds: float,
+    ) -> None:
+        self._forwarder = forwarder
+        self._database = database
+        self._locks = locks
+        self._errors = errors
+        self._guards = guards
+        self._batch = batch
+        self._body_seconds = body_seconds
+        self._whole: dict[Handling, Callable[[Request, Route], Awaitable[Answer]]] = {
+            Handling.WHOAMI: self._whoami,
+            Handling.TUPLE_LIST: self._tuple_list,
+            Handling.TUPLE_EXPAND: self._tuple_expand,
+            Handling.BATCH_CHECK: self._batch_check,
+        }
+
+    async def handle(self, request: Request, route: Route, reply: Reply) -> None:
+        """Answer a request.
+
+        Raises:
+            RefusedError: nothing was sent yet; the caller says why.
+        """
+        whole = self._whole.get(route.handling)
+        if route.handling is Handling.SELF_SERVICE:
+            whole = self._self_service(request)
+        elif route.handling is Handling.IDENTITY_ADMIN and request.is_write:
+            whole = self._admin_write
+        if whole is None:
+            await self._forward(request, route, reply)
+        else:
+            await reply.whole(await whole(request, route))
+
+    def _self_service(
+        self, request: Request
+    ) -> Callable[[Request, Route], Awaitable[Answer]] | None:
+        if request.is_write:
+            return self._submit
+        if request.path == _ERROR_PAGE:
+            return self._error_page
+        if is_recovery_link(request.path, request.query):
+            return self._recovery_page
+        return None
+
+    async def _forward(self, request: Request, route: Route, reply: Reply) -> None:
+        response = await self._forwarder.ask(
+            request, route.upstream, drop_credentials=route.keys is not None
+        )
+        if route.is_ory and response.status >= 300:
+            answer = await self._forwarder.read(response, route.upstream)
+            await reply.whole(self._judged(answer))
+        else:
+            await self._forwarder.stream(response, route.upstream, reply)
+
+    async def _ask(
+        self,
+        request: Request,
+        route: Route,
+        *,
+        body: bytes | None = None,
+        query: str | None = None,
+    ) -> Answer:
+        response = await self._forwarder.ask(
+            request,
+            route.upstream,
+            body=body,
+            query=query,
+            drop_credentials=route.keys is not None,
+        )
+        return await self._forwarder.read(response, route.upstream)
+
+    def _judged(self, answer: Answer) -> Answer:
+        if 300 <= answer.status < 400:
+            if self._errors.points_inside(header(answer.headers, b"location") or ""):
+                raise RefusedError(NOT_FOUND)
+        elif answer.status >= 400:
+            refusal = self._errors.refusal_instead_of(answer.status, answer.body)
+            if refusal is not None:
+                raise RefusedError(refusal)
+        return answer
+
+    async def _whole_body(self, request: Request) -> bytes:
+        try:
+            async with asyncio.timeout(self._body_seconds):
+                return await request.body.read()
+        except TimeoutError as error:
+            raise RefusedError(BODY_TOO_SLOW) from error
+
+    async def _submit(self, request: Request, route: Route) -> Answer:
+        body = await self._whole_body(request)
+        is_callback = request.path.startswith(_OIDC_CALLBACK)
+        fields = {} if is_callback else read_fields(request.headers, body)
+        submit = Submit.of(request, fields)
+
+        async def ask_kratos() -> Answer:
+            async with await self._lock_for(submit):
+                return await self._ask(request, route, body=body)
+
+        return self._judged(await self._guards.around(submit, ask_kratos))
+
+    async def _lock_for(self, submit: Submit) -> AbstractAsyncContextManager[None]:
+        """Return the lock of the identity a settings submit changes; else nothing to hold."""
+        if submit.flow != "settings":
+            return nullcontext()
+        answer = await self._forwarder.fetch(
+            Upstream.KRATOS_PUBLIC, "/sessions/whoami", "", submit.request
+        )
+        if answer.status >= 500:
+            raise RefusedError(UPSTREAM_BROKEN)
+        try:
+            known = header(answer.headers, member_status.IDENTITY_HEADER)
+            return self._locks.held(UUID(known or ""))
+        except ValueError:
+            # Without a session Kratos refuses by itself.
+            return nullcontext()
+
+    async def _error_page(self, request: Request, route: Route) -> Answer:
+        answer = self._judged(await self._ask(request, route))
+        return Answer(answer.status, answer.headers, self._errors.scrub_error_page(answer.body))
+
+    async def _recovery_page(self, request: Request, route: Route) -> Answer:
+        """Show a button: mail scanners open links, and this one works once.
+
+        The form has no `action`: it goes to the address it stands at, by POST.
+        """
+        form = '<form method="post"><p><button>Continue to my account</button></p></form>'
+        return html_page(200, "Recover your account", form, [])
+
+    async def _whoami(self, request: Request, route: Route) -> Answer:
+        answer = self._judged(await self._ask(request, route))
+        if answer.status >= 300:
+            return answer
+        identity_id = header(answer.headers, member_status.IDENTITY_HEADER)
+        if await member_status.is_active(self._database, identity_id):
+            return answer
+        return member_status.no_session(request.id)
+
+    async def _admin_write(self, request: Request, route: Route) -> Answer:
+        identity_id = admin_writes.identity_in_path(request.path)
+        lock = nullcontext() if identity_id is None else self._locks.held(identity_id)
+        # Read first: a slow sender must not hold somebody's lock.
+        body = await self._whole_body(request)
+        async with lock:
+            answer = await self._ask(request, route, body=body)
+        if answer.status < 300:
+            changed = admin_writes.changed_identities(request.path, answer.body)
+            await admin_writes.record(self._database, changed)
+        return self._judged(answer)
+
+    async def _tuple_list(self, request: Request, route: Route) -> Answer:
+        query = keto_rules.bounded_list_query(request.query)
+        answer = await self._ask(request, route, query=query)
+        if answer.status == 500 and keto_rules.has_odd_page_token(query):
+            raise RefusedError(keto_rules.BAD_PAGE_TOKEN)
+        return self._judged(answer)
+
+    async def _tuple_expand(self, request: Request, route: Route) -> Answer:
+        return keto_rules.true_status(self._judged(await self._ask(request, route)))
+
+    async def _batch_check(self, request: Request, route: Route) -> Answer:
+        return await self._batch.answer(request, await self._whole_body(request))

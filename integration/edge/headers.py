@@ -1,0 +1,130 @@
+"""Header fields on their way through: what is dropped, and what is set here.
+
+Kratos believes `True-Client-IP`, `Cf-Connecting-IP`, `X-Real-IP`, `X-Forwarded-*` and `Cf-Ip*`
+from anybody; the first of these wins and is the only one its hooks see, so it is ours.
+Source: the running server, v1.3.1; hop-by-hop fields: RFC 9110, section 7.6.1.
+"""
+
+import re
+import uuid
+from collections.abc import Iterable
+
+from integration.edge.asgi import RawHeaders
+
+_HOP_BY_HOP = frozenset(
+    {
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"trailers",
+        b"transfer-encoding",
+        b"upgrade",
+    }
+)
+_ABOUT_THE_CLIENT = frozenset(
+    {
+        b"client-ip",
+        b"expect",
+        b"fastly-client-ip",
+        b"forwarded",
+        b"host",
+        b"true-client-ip",
+        b"x-client-ip",
+        b"x-cluster-client-ip",
+        b"x-method-override",
+        b"x-real-ip",
+        b"x-request-id",
+    }
+)
+_ABOUT_THE_CLIENT_PREFIXES = (
+    b"cf-",
+    b"ory-base-url-",
+    b"x-envoy-",
+    b"x-forwarded",
+    b"x-http-method",
+    b"x-kleis-",
+    b"x-original-",
+    b"x-rewrite-",
+)
+_ABOUT_THE_SERVER = frozenset({b"date", b"server", b"x-powered-by", b"x-request-id", b"via"})
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9-]{8,64}\Z")
+_OUR_COOKIE = re.compile(rb"\s*(?:__(?:Host|Secure)-)?kleis_", re.IGNORECASE)
+
+MAX_HEADERS = 128
+MAX_HEADER_BYTES = 65_536
+
+
+def are_too_large(headers: RawHeaders) -> bool:
+    """Tell whether there are more fields or bytes than anybody behind us should read."""
+    size = sum(len(name) + len(value) for name, value in headers)
+    return len(headers) > MAX_HEADERS or size > MAX_HEADER_BYTES
+
+
+def request_id(headers: RawHeaders) -> str:
+    """Return the caller's request id when it is harmless, else a new one."""
+    given = [value for name, value in headers if name == b"x-request-id"]
+    if len(given) == 1 and _REQUEST_ID.match(given[0]):
+        return given[0].decode()
+    return str(uuid.uuid4())
+
+
+def upwards(headers: RawHeaders, *, keep_our_cookies: bool, drop_credentials: bool) -> RawHeaders:
+    """Return what may be passed on of a request's fields, without length and host.
+
+    Args:
+        keep_our_cookies: False for Ory: Kratos refuses a native flow that has any cookie.
+        drop_credentials: True where an API key was the credential; it ends here.
+    """
+    named = _named_by_connection(headers)
+    kept: RawHeaders = []
+    for name, value in headers:
+        plain = name.lower().replace(b"_", b"-")
+        if plain in named or _is_refused(plain):
+            continue
+        if drop_credentials and plain in (b"authorization", b"cookie"):
+            continue
+        if plain == b"cookie" and not keep_our_cookies:
+            value = _foreign_cookies(value)  # noqa: PLW2901
+            if not value:
+                continue
+        kept.append((name, value))
+    return kept
+
+
+def _is_refused(plain: bytes) -> bool:
+    return (
+        plain in _HOP_BY_HOP
+        or plain in _ABOUT_THE_CLIENT
+        or plain == b"content-length"
+        or plain.startswith(_ABOUT_THE_CLIENT_PREFIXES)
+    )
+
+
+def _foreign_cookies(value: bytes) -> bytes:
+    pairs = [pair for pair in value.split(b";") if not _OUR_COOKIE.match(pair)]
+    return b";".join(pairs).strip()
+
+
+def downwards(headers: Iterable[tuple[bytes, bytes]]) -> RawHeaders:
+    """Return what a client may see of an answer's fields. Each `Set-Cookie` stays apart."""
+    lowered = [(name.lower(), value) for name, value in headers]
+    dropped = _named_by_connection(lowered) | _HOP_BY_HOP | _ABOUT_THE_SERVER
+    return [(name, value) for name, value in lowered if name not in dropped]
+
+
+def _named_by_connection(headers: RawHeaders) -> frozenset[bytes]:
+    return frozenset(
+        option.strip().lower()
+        for name, value in headers
+        if name.lower() == b"connection"
+        for option in value.split(b",")
+    )
+
+
+def wants_html(accept: str | None) -> bool:
+    """Tell whether `text/html` is the first thing asked for, as browsers do."""
+    return (accept or "").split(",")[0].partition(";")[0].strip().lower() == "text/html"

@@ -1,0 +1,106 @@
+"""One writer to an identity at a time, across processes.
+
+The same key as `integration.db.locks`, on connections of its own: a lock that waits must not
+keep a key or a status from being looked up. Never held for anything but the forwarding of one
+write; a hook never takes it, for the edge waits for the hook.
+"""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+import psycopg
+import structlog
+from psycopg import AsyncConnection
+from psycopg_pool import PoolTimeout, TooManyRequests
+
+from integration.edge.database import make_pool
+from integration.edge.problems import BUSY, DATABASE_DOWN, RefusedError
+from integration.settings import Settings
+
+log = structlog.get_logger()
+
+_KEY = "hashtextextended('identity:' || %s::text, 0)"
+_MAX_HELD = 16
+
+
+class IdentityLocks:
+    """Takes locks. Open between `start` and `close`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._pool = make_pool(settings, name="edge-locks", max_size=_MAX_HELD)
+        self._seconds = settings.database_timeout.total_seconds()
+
+    async def start(self) -> None:
+        await self._pool.open(wait=False)
+
+    async def close(self) -> None:
+        await self._pool.close(timeout=2)
+
+    @asynccontextmanager
+    async def held(self, identity_id: UUID) -> AsyncIterator[None]:
+        """Hold the lock of one identity.
+
+        Raises:
+            RefusedError: `busy` after `database_timeout`, or the database does not answer.
+        """
+        connection = await self._locked(identity_id)
+        released = False
+        try:
+            yield
+        finally:
+            try:
+                await connection.execute(
+                    f"SELECT pg_advisory_unlock({_KEY})".encode(), (str(identity_id),)
+                )
+                released = True
+            except psycopg.Error as error:
+                log.warning("lock_lost", error=type(error).__name__)
+            finally:
+                await self._give_back(connection, usable=released)
+
+    async def _locked(self, identity_id: UUID) -> AsyncConnection:
+        deadline = time.monotonic() + self._seconds
+        connection = await self._connection()
+        taken = False
+        try:
+            left = max(1, int((deadline - time.monotonic()) * 1000))
+            await connection.execute(
+                f"SET lock_timeout = {left}; SET statement_timeout = {left + 500}".encode()
+            )
+            await connection.execute(
+                f"SELECT pg_advisory_lock({_KEY})".encode(), (str(identity_id),)
+            )
+            taken = True
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled) as error:
+            raise RefusedError(BUSY) from error
+        except psycopg.Error as error:
+            raise RefusedError(DATABASE_DOWN) from error
+        finally:
+            if not taken:
+                await self._give_back(connection, usable=False)
+        return connection
+
+    async def _connection(self) -> AsyncConnection:
+        """Return a live connection: an old one may have died with PostgreSQL's last restart."""
+        try:
+            connection = await self._pool.getconn(timeout=min(self._seconds, 2.0))
+            try:
+                await connection.execute(b"SELECT 1")
+            except psycopg.Error:
+                await self._give_back(connection, usable=False)
+                await self._pool.check()
+                connection = await self._pool.getconn(timeout=1.0)
+        except TooManyRequests as error:
+            raise RefusedError(BUSY) from error
+        except PoolTimeout as error:
+            full = self._pool.get_stats().get("pool_size", 0) >= _MAX_HELD
+            raise RefusedError(BUSY if full else DATABASE_DOWN) from error
+        return connection
+
+    async def _give_back(self, connection: AsyncConnection, *, usable: bool) -> None:
+        """Return a connection; one that may still hold the lock is closed, which frees it."""
+        if not usable:
+            await connection.close()
+        await self._pool.putconn(connection)

@@ -1,0 +1,125 @@
+"""What Keto v0.13 leaves open, closed: unbounded lists, bad tokens, a 404 that says 200.
+
+Source: the running server, v0.13.0-alpha.0. Later versions have opaque page tokens, so only
+the 500 that a bad token causes here is turned round, never a token refused beforehand.
+"""
+
+import json
+import re
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+from integration.edge.asgi import Answer
+from integration.edge.problems import Refusal, RefusedError, json_answer
+
+MAX_PAGE_SIZE = 500
+MAX_BATCH = 1000
+
+FILTER_REQUIRED = Refusal(
+    400, "filter_required", "Name a namespace or a subject: everything at once is not listed."
+)
+BAD_PAGE_SIZE = Refusal(400, "page_size_malformed", "page_size is a number from 0.")
+BAD_PAGE_TOKEN = Refusal(400, "page_token_malformed", "This page_token is not one of ours.")
+AMBIGUOUS = Refusal(400, "ambiguous_query", "A name appears twice in the address.")
+BAD_BATCH = Refusal(
+    400, "malformed_body", f'The body is {{"tuples": [...]}} with at most {MAX_BATCH} tuples.'
+)
+
+_FILTERS = ("namespace", "subject_id", "subject_set.namespace")
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z", re.IGNORECASE)
+_TUPLE_MEMBERS = ("namespace", "object", "relation", "subject_id", "subject_set")
+_UNKNOWN = "The permission could not be checked."
+
+
+def bounded_list_query(query: str) -> str:
+    """Return the query of a tuple list with its page size bounded.
+
+    Raises:
+        RefusedError: no filter, a repeated name, or a page size that is no number.
+    """
+    pairs = parse_qsl(query, keep_blank_values=True)
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        raise RefusedError(AMBIGUOUS)
+    if not any(values.get(name) for name in _FILTERS):
+        raise RefusedError(FILTER_REQUIRED)
+    size = values.get("page_size", "")
+    if size == "":
+        return query
+    if not (size.isascii() and size.isdecimal() and len(size) < 10):
+        raise RefusedError(BAD_PAGE_SIZE)
+    if int(size) <= MAX_PAGE_SIZE:
+        return query
+    return urlencode({**values, "page_size": str(MAX_PAGE_SIZE)})
+
+
+def has_odd_page_token(query: str) -> bool:
+    """Tell whether a 500 for this list is the page token's fault."""
+    token = dict(parse_qsl(query)).get("page_token", "")
+    return bool(token) and not _UUID.match(token)
+
+
+def true_status(answer: Answer) -> Answer:
+    """Return `expand`'s answer with the status that its body speaks of."""
+    try:
+        document = json.loads(answer.body)
+    except ValueError:
+        return answer
+    if not isinstance(document, dict) or answer.status != 200:
+        return answer
+    code = document.get("code") or (document.get("error") or {}).get("code")
+    if not isinstance(code, int) or not 400 <= code < 500:
+        return answer
+    error = document.get("error") or {
+        "code": code,
+        "status": HTTPStatus(code).phrase,
+        "message": document.get("message") or HTTPStatus(code).phrase,
+    }
+    return json_answer(code, {"error": error})
+
+
+def tuples_of_batch(body: bytes) -> list[bytes]:
+    """Return each tuple of a batch as the body of a single check, equal ones equal.
+
+    Raises:
+        RefusedError: not Ory's shape, or too many.
+    """
+    try:
+        document = json.loads(body)
+        tuples = document["tuples"]
+    except (ValueError, RecursionError, KeyError, TypeError) as error:
+        raise RefusedError(BAD_BATCH) from error
+    if not isinstance(tuples, list) or len(tuples) > MAX_BATCH:
+        raise RefusedError(BAD_BATCH)
+    if not all(isinstance(item, dict) for item in tuples):
+        raise RefusedError(BAD_BATCH)
+    return [_single(item) for item in tuples]
+
+
+def _single(item: dict[str, Any]) -> bytes:
+    known = {name: item[name] for name in _TUPLE_MEMBERS if item.get(name) is not None}
+    return json.dumps(known, sort_keys=True).encode()
+
+
+def verdict(status: int, body: bytes) -> dict[str, Any]:
+    """Return Ory's batch result for one check: only a 200 with a boolean decides."""
+    try:
+        document = json.loads(body)
+    except ValueError:
+        return unknown_verdict()
+    if not isinstance(document, dict):
+        return unknown_verdict()
+    allowed = document.get("allowed")
+    if status == 200 and isinstance(allowed, bool):
+        return {"allowed": allowed}
+    error = document.get("error")
+    if 400 <= status < 500 and isinstance(error, dict):
+        reason = error.get("reason") or error.get("message")
+        return {"allowed": False, "error": str(reason or _UNKNOWN)}
+    return unknown_verdict()
+
+
+def unknown_verdict() -> dict[str, Any]:
+    """Return the result of a check nobody answered."""
+    return {"allowed": False, "error": _UNKNOWN}

@@ -1,0 +1,148 @@
+"""Which path goes where, and who may. Read from the top: the first match counts."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+
+class Upstream(Enum):
+    """Who answers. The addresses are in the settings."""
+
+    KRATOS_PUBLIC = "kratos_public_url"
+    KRATOS_ADMIN = "kratos_admin_url"
+    KETO_READ = "keto_read_url"
+    KETO_WRITE = "keto_write_url"
+    KETO_OPL = "keto_opl_url"
+    SERVICE = "service_url"
+
+
+class Handling(Enum):
+    """What happens on the way, besides the cleaning that every request gets."""
+
+    FORWARD = "forward"
+    SELF_SERVICE = "self_service"
+    WHOAMI = "whoami"
+    IDENTITY_ADMIN = "identity_admin"
+    TUPLE_LIST = "tuple_list"
+    TUPLE_EXPAND = "tuple_expand"
+    BATCH_CHECK = "batch_check"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One line of the table.
+
+    Attributes:
+        name: What logs call it.
+        path: An exact path; with `/*` at its end also everything below that.
+        keys: Half of the API key scope needed (`identities`, `permissions`); None: anybody.
+        methods: The only methods offered here.
+        writes_by: The scope's other half is `read` for every method, or follows the method.
+    """
+
+    name: str
+    path: str
+    upstream: Upstream
+    handling: Handling = Handling.FORWARD
+    keys: str | None = None
+    methods: tuple[str, ...] = METHODS
+    access: str | None = None
+
+    @property
+    def is_ory(self) -> bool:
+        return self.upstream is not Upstream.SERVICE
+
+    def scope(self, method: str) -> str | None:
+        """Return the API key scope that a method needs here, or None."""
+        if self.keys is None:
+            return None
+        return f"{self.keys}:{self.access or ('read' if method in _READING else 'write')}"
+
+    def matches(self, path: str) -> bool:
+        if self.path.endswith("/*"):
+            return path.startswith(self.path[:-1])
+        return path == self.path
+
+
+_GET = ("GET", "HEAD", "OPTIONS")
+_GET_POST = ("GET", "HEAD", "POST", "OPTIONS")
+_POST = ("POST", "OPTIONS")
+
+
+def _below(
+    name: str,
+    path: str,
+    upstream: Upstream,
+    handling: Handling = Handling.FORWARD,
+    keys: str | None = None,
+) -> tuple[Route, Route]:
+    return (
+        Route(name, path, upstream, handling, keys),
+        Route(name, f"{path}/*", upstream, handling, keys),
+    )
+
+
+def _keto(path: str, methods: tuple[str, ...], handling: Handling = Handling.FORWARD) -> Route:
+    name = "keto" + path.replace("/", ".")
+    return Route(name, path, Upstream.KETO_READ, handling, "permissions", methods, "read")
+
+
+ROUTES: tuple[Route, ...] = (
+    Route("kratos.self_service", "/self-service/*", Upstream.KRATOS_PUBLIC, Handling.SELF_SERVICE),
+    Route("kratos.whoami", "/sessions/whoami", Upstream.KRATOS_PUBLIC, Handling.WHOAMI),
+    *_below("kratos.sessions", "/sessions", Upstream.KRATOS_PUBLIC),
+    *_below("kratos.schemas", "/schemas", Upstream.KRATOS_PUBLIC),
+    Route("kratos.well_known", "/.well-known/ory/*", Upstream.KRATOS_PUBLIC),
+    *_below(
+        "kratos.admin.identities",
+        "/admin/identities",
+        Upstream.KRATOS_ADMIN,
+        Handling.IDENTITY_ADMIN,
+        "identities",
+    ),
+    *_below("kratos.admin.sessions", "/admin/sessions", Upstream.KRATOS_ADMIN, keys="identities"),
+    *_below("kratos.admin.recovery", "/admin/recovery", Upstream.KRATOS_ADMIN, keys="identities"),
+    *_below("kratos.admin.courier", "/admin/courier", Upstream.KRATOS_ADMIN, keys="identities"),
+    _keto("/relation-tuples", _GET, Handling.TUPLE_LIST),
+    _keto("/relation-tuples/check", _GET_POST),
+    _keto("/relation-tuples/check/openapi", _GET_POST),
+    _keto("/relation-tuples/batch/check", _POST, Handling.BATCH_CHECK),
+    _keto("/relation-tuples/expand", _GET, Handling.TUPLE_EXPAND),
+    _keto("/namespaces", _GET),
+    Route(
+        "keto.opl.syntax.check",
+        "/opl/syntax/check",
+        Upstream.KETO_OPL,
+        keys="permissions",
+        methods=_POST,
+        access="read",
+    ),
+    Route(
+        "keto.admin.relation-tuples",
+        "/admin/relation-tuples",
+        Upstream.KETO_WRITE,
+        keys="permissions",
+        methods=("PUT", "PATCH", "DELETE", "OPTIONS"),
+        access="write",
+    ),
+    Route("service", "/*", Upstream.SERVICE),
+)
+
+
+def find(path: str) -> Route:
+    """Return the route of a canonical path."""
+    return next(route for route in ROUTES if route.matches(path))
+
+
+def is_misspelt(path: str) -> bool:
+    """Tell whether this is one of Ory's paths but for its case or a slash at its end.
+
+    Nobody behind us would answer it as meant, and a proxy in front may have read it as the
+    other one. Ids and provider names below a prefix may have capitals.
+    """
+    if find(path).is_ory:
+        return path.endswith("/")
+    plain = path.lower().rstrip("/")
+    return bool(plain) and find(plain).is_ory

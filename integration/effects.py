@@ -1,0 +1,98 @@
+"""What a policy asks for, as rows of the outbox, and back again."""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from integration.db import outbox
+from integration.db.tables import OutboxEffect
+from policies.decisions import (
+    DeleteIdentity,
+    Effect,
+    EndSessions,
+    PublishEvent,
+    SendMail,
+    SyncAuthority,
+    SyncIdentity,
+)
+
+# Effects of one member in one lane keep their order; lanes do not wait for each other, so that
+# a mail server that is down keeps nobody's authority.
+LANES: dict[type[Effect], str] = {
+    SyncAuthority: "authority",
+    SyncIdentity: "identity",
+    EndSessions: "identity",
+    DeleteIdentity: "identity",
+    SendMail: "mail",
+    PublishEvent: "event",
+}
+KINDS: dict[str, type[Effect]] = {
+    "sync_authority": SyncAuthority,
+    "sync_identity": SyncIdentity,
+    "end_sessions": EndSessions,
+    "delete_identity": DeleteIdentity,
+    "send_mail": SendMail,
+    "publish_event": PublishEvent,
+}
+# Mail of Kratos' courier comes with its own words and recipient, and of no policy's decision.
+COURIER_MAIL = "courier_mail"
+# Somebody changed an identity past our own code: compare it with Kratos and Keto now.
+RECONCILE = "reconcile"
+RECONCILE_LANE = "reconcile"
+
+# What a change of status or role entails in Keto and Kratos.
+TELL_ORY: tuple[Effect, ...] = (SyncAuthority(), SyncIdentity())
+
+AUTHORITY_LANES = ("authority", "identity", RECONCILE_LANE)
+
+_KIND_OF = {effect: kind for kind, effect in KINDS.items()}
+
+
+def record(
+    session: Session, identity_id: UUID, effects: Iterable[Effect], *, now: datetime
+) -> None:
+    """Ask for `effects` of one member, in the caller's transaction and in this order."""
+    for effect in effects:
+        outbox.add(
+            session,
+            lane=LANES[type(effect)],
+            kind=_KIND_OF[type(effect)],
+            identity_id=identity_id,
+            payload=_payload(effect),
+            now=now,
+        )
+
+
+def record_reconciliation(session: Session, identity_id: UUID, *, now: datetime) -> None:
+    """Ask for one identity to be compared with Kratos and Keto."""
+    outbox.add(
+        session,
+        lane=RECONCILE_LANE,
+        kind=RECONCILE,
+        identity_id=identity_id,
+        payload={},
+        now=now,
+    )
+
+
+def restore(row: OutboxEffect) -> Effect:
+    """Return the effect that a row asks for.
+
+    Raises:
+        KeyError: its kind is none of `KINDS`.
+    """
+    kind = KINDS[row.kind]
+    if kind is PublishEvent:
+        facts = tuple(sorted(row.payload["facts"].items()))
+        return PublishEvent(row.payload["name"], facts)
+    return kind(**row.payload)
+
+
+def _payload(effect: Effect) -> dict[str, Any]:
+    if isinstance(effect, PublishEvent):
+        return {"name": effect.name, "facts": dict(effect.facts)}
+    return asdict(effect)

@@ -1,0 +1,68 @@
+"""Errors Kleis can raise, free of HTTP, SQL and Celery.
+
+    KleisError
+    ├── NotFoundError             the thing asked for does not exist
+    ├── ConflictError             it exists already, or is in the wrong state
+    ├── InvalidInputError         what was sent cannot be used as it is
+    ├── UnauthenticatedError      the caller did not prove who it is
+    ├── ForbiddenError            the caller is known and may not
+    ├── UpstreamUnavailableError  Kratos, Keto or a mail server did not answer; worth retrying
+    ├── UpstreamRefusedError      one of them said no; retrying cannot help
+    ├── BusyError                 another writer holds what is needed; worth retrying
+    └── StackError                the embedded stack cannot start or go on; says what to do
+
+Two texts travel with each: `message` may be shown to the caller, `detail` is for logs alone.
+How an error becomes an answer is decided where answers are made: `integration.api.problems`
+for clients, `hooks.replies` for Kratos, `integration.cli` for operators.
+"""
+
+from typing import ClassVar
+
+
+class KleisError(Exception):
+    """Base class; never raised itself."""
+
+    code: ClassVar[str]
+
+    def __init__(self, message: str, *, detail: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.detail = detail
+
+
+class NotFoundError(KleisError):
+    code = "not_found"
+
+
+class ConflictError(KleisError):
+    code = "conflict"
+
+
+class InvalidInputError(KleisError):
+    code = "invalid_input"
+
+
+class UnauthenticatedError(KleisError):
+    code = "unauthenticated"
+
+
+class ForbiddenError(KleisError):
+    code = "forbidden"
+
+
+class UpstreamUnavailableError(KleisError):
+    code = "upstream_unavailable"
+
+
+class UpstreamRefusedError(KleisError):
+    code = "upstream_refused"
+
+
+class BusyError(KleisError):
+    code = "busy"
+
+
+class StackError(KleisError):
+    """Its message is one sentence for the person at the terminal, with the setting to change."""
+
+    code = "stack"

@@ -1,0 +1,1 @@
+"""Every mail, Kratos' and ours: what it says, and where it goes."""

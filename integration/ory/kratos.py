@@ -1,0 +1,184 @@
+"""Kratos: the admin calls we use, and `whoami`."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import httpx
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from integration.errors import NotFoundError, UpstreamRefusedError
+from integration.ory.transport import send
+
+
+class Address(BaseModel):
+    """One verifiable address of an identity."""
+
+    value: str
+    verified: bool = False
+    via: str = "email"
+
+
+class Identity(BaseModel):
+    """What we read of a Kratos identity; unknown fields of newer versions are ignored."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    id: UUID
+    state: str = "active"
+    traits: dict[str, Any]
+    metadata_public: dict[str, Any] | None = None
+    verifiable_addresses: list[Address] | None = None
+    created_at: AwareDatetime
+
+    @property
+    def email(self) -> str:
+        return str(self.traits.get("email", "")).lower()
+
+    def is_enabled(self) -> bool:
+        return self.state == "active"
+
+    def is_verified(self) -> bool:
+        """Is the address in `traits.email` verified?"""
+        return any(
+            address.verified and address.value.lower() == self.email
+            for address in self.verifiable_addresses or ()
+        )
+
+
+class KratosSession(BaseModel):
+    """A valid session of Kratos."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    id: UUID
+    identity: Identity
+    expires_at: datetime | None = None
+    authenticator_assurance_level: str = Field(default="aal1")
+
+
+class Kratos:
+    """Kratos, by its two ports."""
+
+    def __init__(self, *, admin: httpx.Client, public: httpx.Client) -> None:
+        self._admin = admin
+        self._public = public
+
+    def whoami(self, headers: Mapping[str, str]) -> KratosSession | None:
+        """Return the session that a caller's credentials belong to.
+
+        Args:
+            headers: Of the caller's `Cookie`, `X-Session-Token`, `Authorization`: those it sent.
+
+        Returns:
+            None when there is no valid session.
+        """
+        try:
+            response = send(self._public, "GET", "/sessions/whoami", headers=dict(headers))
+        except UpstreamRefusedError:
+            return None
+        return KratosSession.model_validate_json(response.content)
+
+    def shows_flow(self, kind: str, flow_id: UUID, cookie: str | None) -> bool:
+        """Tell whether Kratos shows a flow to whoever sends this `Cookie` header, or none.
+
+        Args:
+            kind: `registration`, `login` and so on, as in Kratos' paths.
+        """
+        headers = {} if cookie is None else {"cookie": cookie}
+        path = f"/self-service/{kind}/flows"
+        try:
+            send(self._public, "GET", path, params={"id": str(flow_id)}, headers=headers)
+        except (NotFoundError, UpstreamRefusedError):
+            return False
+        return True
+
+    def get(self, identity_id: UUID) -> Identity | None:
+        """Return one identity, or None when Kratos has none of this id."""
+        try:
+            response = send(self._admin, "GET", f"/admin/identities/{identity_id}")
+        except NotFoundError:
+            return None
+        return Identity.model_validate_json(response.content)
+
+    def find(self, identifier: str) -> Identity | None:
+        """Return the identity that logs in with an e-mail address or username."""
+        response = send(
+            self._admin,
+            "GET",
+            "/admin/identities",
+            params={"credentials_identifier": identifier},
+        )
+        found = response.json()
+        return Identity.model_validate(found[0]) if found else None
+
+    def everybody(self, *, page_size: int = 250) -> Iterator[Identity]:
+        """Yield all identities, page by page."""
+        for item in self._pages("/admin/identities", {"page_size": page_size}):
+            yield Identity.model_validate(item)
+
+    def create(self, body: dict[str, Any]) -> Identity:
+        """Create an identity. Source: Ory API, POST /admin/identities."""
+        response = send(self._admin, "POST", "/admin/identities", json=body)
+        return Identity.model_validate_json(response.content)
+
+    def put_state(
+        self, identity_id: UUID, *, enabled: bool, metadata_public: dict[str, Any]
+    ) -> None:
+        """Set what Kratos is told of a member. The caller holds the identity's lock."""
+        operations = [
+            {"op": "replace", "path": "/state", "value": "active" if enabled else "inactive"},
+            {"op": "add", "path": "/metadata_public", "value": metadata_public},
+        ]
+        send(self._admin, "PATCH", f"/admin/identities/{identity_id}", json=operations)
+
+    def end_sessions(self, identity_id: UUID) -> None:
+        """Delete all sessions of an identity; none at all is as good."""
+        try:
+            send(self._admin, "DELETE", f"/admin/identities/{identity_id}/sessions")
+        except NotFoundError:
+            return
+
+    def has_sessions(self, identity_id: UUID) -> bool:
+        """Tell whether an identity has a session row, valid or not."""
+        path = f"/admin/identities/{identity_id}/sessions"
+        try:
+            return bool(send(self._admin, "GET", path, params={"page_size": 1}).json())
+        except NotFoundError:
+            return False
+
+    def logged_in(self, *, page_size: int = 250) -> Iterator[UUID]:
+        """Yield the identity of every valid session, as often as it has one."""
+        query: dict[str, str | int] = {
+            "active": "true",
+            "expand": "identity",
+            "page_size": page_size,
+        }
+        for item in self._pages("/admin/sessions", query):
+            if item.get("identity"):
+                yield UUID(item["identity"]["id"])
+
+    def delete(self, identity_id: UUID) -> None:
+        """Delete an identity; one that is gone already is as good."""
+        try:
+            send(self._admin, "DELETE", f"/admin/identities/{identity_id}")
+        except NotFoundError:
+            return
+
+    def check_ready(self) -> None:
+        """Return when Kratos says it is ready.
+
+        Raises:
+            UpstreamUnavailableError: it is not.
+        """
+        send(self._admin, "GET", "/admin/health/ready")
+
+    def _pages(self, path: str, query: dict[str, str | int]) -> Iterator[dict[str, Any]]:
+        url: httpx.URL | None = httpx.URL(path, params=query)
+        while url is not None:
+            response = send(self._admin, "GET", str(url))
+            yield from response.json()
+            following = response.links.get("next", {}).get("url")
+            # The link names the port Kratos believes to have; only its query is of use.
+            url = httpx.URL(path, query=httpx.URL(following).query) if following else None

@@ -1,0 +1,128 @@
+"""The service: our API and pages on one listener, the hooks on a private one.
+
+One process, but each listener has an event loop, threads and database connections of its own: a
+call that drives a Kratos flow waits for a hook, which must find a free thread.
+"""
+
+import signal
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from types import FrameType
+from typing import Any
+
+import structlog
+import uvicorn
+from fastapi import FastAPI, Request, Response
+
+from hooks import courier, login, recovery, registration, verification
+from hooks import settings as settings_hooks
+from integration.api import flows, health, me, problems, well_known
+from integration.services import Services, make_services
+from integration.settings import Settings
+from integration.web import pages
+
+log = structlog.get_logger()
+
+_REQUEST_ID = "x-request-id"
+_TITLE = "Kleis"
+_VERSION = "1"
+_SUMMARY = "The identity layer on Ory Kratos and Ory Keto"
+_ROUTED = (health, well_known, me, flows)
+
+
+def make_api(services: Services) -> FastAPI:
+    """Return what the edge forwards everything to that is not Ory's: API and pages."""
+    app = FastAPI(
+        title=_TITLE,
+        version=_VERSION,
+        summary=_SUMMARY,
+        openapi_url="/api/openapi.json",
+        docs_url="/api/docs",
+        redoc_url=None,
+    )
+    app.state.services = services
+    problems.install(app)
+    for module in _ROUTED:
+        app.include_router(module.router)
+    app.include_router(pages.router)
+    app.middleware("http")(_log_request)
+    return app
+
+
+def make_hooks(services: Services) -> FastAPI:
+    """Return what Kratos alone may call."""
+    app = FastAPI(title="Kleis hooks", openapi_url=None)
+    app.state.services = services
+    problems.install(app)
+    for module in (registration, verification, recovery, login, settings_hooks, courier):
+        app.include_router(module.router)
+    app.get("/health/alive")(health.alive)
+    app.middleware("http")(_log_request)
+    return app
+
+
+def openapi() -> dict[str, Any]:
+    """Return the contract of our API, without building anything that connects."""
+    app = FastAPI(title=_TITLE, version=_VERSION, summary=_SUMMARY)
+    for module in _ROUTED:
+        app.include_router(module.router)
+    return app.openapi()
+
+
+def serve(settings: Settings) -> None:
+    """Serve both listeners until SIGTERM or Ctrl-C; requests under way are finished."""
+    both = (
+        _server(make_hooks(make_services(settings)), settings, settings.port_hooks),
+        _server(make_api(make_services(settings)), settings, settings.port_service),
+    )
+
+    def stop(_: int, __: FrameType | None) -> None:
+        for server in both:
+            server.should_exit = True
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    threads = [threading.Thread(target=server.run, daemon=True) for server in both]
+    for thread in threads:
+        thread.start()
+    # Neither listener is of use without the other: when one ends, so does the process.
+    while all(thread.is_alive() for thread in threads):
+        time.sleep(0.1)
+    for server in both:
+        server.should_exit = True
+    for thread in threads:
+        thread.join(timeout=5)
+
+
+def _server(app: FastAPI, settings: Settings, port: int) -> uvicorn.Server:
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            host=settings.bind,
+            port=port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=5,
+        )
+    )
+
+
+async def _log_request(
+    request: Request, call_next: Callable[[Request], Awaitable[Response]]
+) -> Response:
+    """Write one line a request. Never the query, which may hold a flow id or a code."""
+    started = time.perf_counter()
+    with structlog.contextvars.bound_contextvars(
+        request_id=request.headers.get(_REQUEST_ID, ""), path=request.url.path
+    ):
+        response = await call_next(request)
+        log.info(
+            "request",
+            method=request.method,
+            status=response.status_code,
+            milliseconds=round((time.perf_counter() - started) * 1000, 1),
+        )
+    return response

@@ -1,0 +1,72 @@
+"""What handlers, tasks and commands may reach, as one frozen value."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import httpx
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+
+from integration.db import sessions
+from integration.db.sessions import Ring, SessionFactory
+from integration.doorbell import Doorbell, check_broker, make_celery
+from integration.ory.keto import Keto
+from integration.ory.kratos import Kratos
+from integration.ory.kratos_flows import KratosFlows
+from integration.ory.transport import make_client
+from integration.settings import Settings
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything outside: settings, database, Kratos, Keto, the queue, the clock."""
+
+    settings: Settings
+    engine: Engine
+    session_factory: SessionFactory
+    kratos: Kratos
+    flows: KratosFlows
+    keto: Keto
+    ring: Ring
+    check_broker: Callable[[], None]
+    now: Callable[[], datetime] = _now
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """Open one transaction that is committed at the end and then rings for its effects."""
+        with sessions.transaction(self.session_factory, self.ring) as session:
+            yield session
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def make_services(settings: Settings, *, pool_size: int = 10) -> Services:
+    """Build what a process needs. Connects to nothing yet."""
+
+    def client(url: object, timeout: timedelta = settings.upstream_timeout) -> httpx.Client:
+        return make_client(str(url), timeout=timeout, connect_timeout=settings.connect_timeout)
+
+    engine = sessions.make_engine(
+        settings.database_url.get_secret_value(),
+        timeout=settings.database_timeout,
+        pool_size=pool_size,
+    )
+    public = client(settings.kratos_public_url)
+    celery = make_celery(settings)
+    return Services(
+        settings=settings,
+        engine=engine,
+        session_factory=sessions.make_session_factory(engine),
+        kratos=Kratos(admin=client(settings.kratos_admin_url), public=public),
+        flows=KratosFlows(public),
+        keto=Keto(read=client(settings.keto_read_url), write=client(settings.keto_write_url)),
+        ring=Doorbell(celery),
+        check_broker=lambda: check_broker(celery),
+    )

@@ -1,0 +1,267 @@
+"""Compares Kratos, our tables and Keto's `Platform` tuples, and repairs what differs.
+
+It finds what no hook told us: identities whose hook was lost, changes made past the edge, tuples
+written by hand. What to repair is decided in `policies.reconciliation`.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+import structlog
+from sqlalchemy import text
+
+from integration import members
+from integration.db import locks, outbox
+from integration.db import members as member_rows
+from integration.errors import BusyError, ConflictError, KleisError
+from integration.ory.kratos import Identity
+from integration.services import Services
+from integration.tasks import identity as identities
+from policies.authority import RelationTuple, Role, platform_changes
+from policies.lifecycle import Actor, Status, Trigger
+from policies.reconciliation import (
+    ActivateMember,
+    Facts,
+    IdentityFacts,
+    MarkDeleted,
+    MemberFacts,
+    RegisterMember,
+    RemoveIdentity,
+    Repair,
+    RepairAuthority,
+    RepairIdentity,
+    RepairSessions,
+    SuspendMember,
+    decide_repairs,
+    is_mass_loss,
+)
+from policies.registration import RegistrationAttempt, new_member
+
+log = structlog.get_logger()
+
+_ONE_AT_A_TIME = 4_455_000_002
+_LANES = ("authority", "identity")
+_TRIGGERS: dict[type[Repair], Trigger] = {
+    SuspendMember: Trigger.ADMIN_DISABLE,
+    MarkDeleted: Trigger.ADMIN_DELETION,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """What differs about one subject, and what would be repaired."""
+
+    subject_id: str
+    repairs: tuple[Repair, ...]
+
+
+def reconcile(services: Services) -> list[Drift]:
+    """Repair everything that differs; nothing when another run is under way.
+
+    Raises:
+        ConflictError: Kratos lost so many identities that its database is to be suspected, not
+            the members. Nothing was repaired.
+    """
+    with services.engine.connect() as connection:
+        mine = connection.scalar(text("select pg_try_advisory_lock(:key)"), {"key": _ONE_AT_A_TIME})
+        connection.commit()
+        if not mine:
+            return []
+        try:
+            return _repair_all(services, list(find_drift(services)))
+        finally:
+            connection.execute(text("select pg_advisory_unlock(:key)"), {"key": _ONE_AT_A_TIME})
+            connection.commit()
+
+
+def _repair_all(services: Services, suspects: list[Drift]) -> list[Drift]:
+    lost = sum(isinstance(repair, MarkDeleted) for drift in suspects for repair in drift.repairs)
+    with services.transaction() as session:
+        known = member_rows.count(session)
+    if is_mass_loss(lost=lost, known=known):
+        log.error("kratos_lost_identities", lost=lost, known=known)
+        raise ConflictError(
+            f"Kratos lacks {lost} of {known} members. Is it connected to the right database?"
+        )
+    repaired = []
+    for suspect in suspects:
+        try:
+            repairs = reconcile_one(
+                services, UUID(suspect.subject_id), grace=services.settings.reconcile_grace
+            )
+        except (KleisError, ValueError) as error:
+            # One subject that cannot be repaired now keeps nobody else from it.
+            log.warning("repair_failed", subject=suspect.subject_id, error=repr(error)[:300])
+            continue
+        if repairs:
+            repaired.append(Drift(suspect.subject_id, repairs))
+    return repaired
+
+
+def after_a_change(services: Services, identity_id: UUID) -> None:
+    """Compare one identity that was just changed past our own code.
+
+    Raises:
+        BusyError: effects of ours are still on their way to it; worth trying again.
+    """
+    with services.transaction() as session:
+        if outbox.is_pending(session, identity_id, _LANES):
+            raise BusyError("Effects of this member are still on their way.")
+    # No registration is under way: nothing has to be left to a hook.
+    reconcile_one(services, identity_id, grace=timedelta(0))
+
+
+def reconcile_one(services: Services, identity_id: UUID, *, grace: timedelta) -> tuple[Repair, ...]:
+    """Look at one subject afresh, under its lock, and repair it; return what was repaired.
+
+    Args:
+        grace: Identities younger than this are left to their own hooks.
+    """
+    timeout = services.settings.database_timeout
+    with locks.identity_lock(services.engine, identity_id, timeout=timeout):
+        current = services.kratos.get(identity_id)
+        facts = _facts(services, identity_id, current)
+        repairs = decide_repairs(facts, grace)
+        for repair in repairs:
+            log.warning("drift_repaired", subject=str(identity_id), repair=type(repair).__name__)
+            _apply(services, identity_id, current, facts, repair)
+    return repairs
+
+
+def find_drift(services: Services) -> Iterator[Drift]:
+    """Yield what seems to differ, from lists that may be seconds old. Changes nothing."""
+    tuples: dict[str, set[RelationTuple]] = defaultdict(set)
+    for item in services.keto.platform_tuples():
+        tuples[item.subject_id].add(item)
+    logged_in = {str(identity_id) for identity_id in services.kratos.logged_in()}
+    ours = _all_members(services)
+
+    def facts_of(subject_id: str, identity: Identity | None) -> Facts:
+        return Facts(
+            subject_id=subject_id,
+            identity=_identity_facts(services, identity),
+            member=ours.get(subject_id),
+            tuples=frozenset(tuples.get(subject_id, ())),
+            sessions=subject_id in logged_in,
+        )
+
+    seen = set()
+    for identity in services.kratos.everybody():
+        seen.add(str(identity.id))
+        yield from _drift(services, facts_of(str(identity.id), identity))
+    for subject_id in (ours.keys() | tuples.keys()) - seen:
+        yield from _drift(services, facts_of(subject_id, None))
+
+
+def _drift(services: Services, facts: Facts) -> Iterator[Drift]:
+    if repairs := decide_repairs(facts, services.settings.reconcile_grace):
+        yield Drift(facts.subject_id, repairs)
+
+
+def _all_members(services: Services) -> dict[str, MemberFacts]:
+    with services.transaction() as session:
+        return {
+            str(member.identity_id): MemberFacts(Status(member.status), Role(member.role))
+            for page in member_rows.pages(session)
+            for member in page
+        }
+
+
+def _facts(services: Services, identity_id: UUID, identity: Identity | None) -> Facts:
+    with services.transaction() as session:
+        row = member_rows.get(session, identity_id)
+        member = None if row is None else MemberFacts(Status(row.status), Role(row.role))
+        pending = outbox.is_pending(session, identity_id, _LANES)
+    return Facts(
+        subject_id=str(identity_id),
+        identity=_identity_facts(services, identity),
+        member=member,
+        tuples=services.keto.platform_tuples_of(str(identity_id)),
+        pending_effects=pending,
+        sessions=identity is not None and services.kratos.has_sessions(identity_id),
+    )
+
+
+def _identity_facts(services: Services, identity: Identity | None) -> IdentityFacts | None:
+    if identity is None:
+        return None
+    metadata = identity.metadata_public or {}
+    return IdentityFacts(
+        enabled=identity.is_enabled(),
+        email_verified=identity.is_verified(),
+        age=services.now() - identity.created_at,
+        metadata_status=metadata.get("status"),
+        metadata_role=metadata.get("role"),
+    )
+
+
+def _apply(
+    services: Services,
+    identity_id: UUID,
+    current: Identity | None,
+    facts: Facts,
+    repair: Repair,
+) -> None:
+    match repair:
+        case RepairAuthority(wanted):
+            insert, delete = platform_changes(facts.tuples, wanted)
+            services.keto.change(insert=insert, delete=delete)
+        case RepairSessions():
+            services.kratos.end_sessions(identity_id)
+        case RemoveIdentity():
+            identities.delete(services, identity_id)
+        case RepairIdentity(enabled) if current is not None:
+            _tell_kratos(services, current, enabled=enabled)
+        case RegisterMember() if current is not None:
+            _register(services, current)
+        case _:
+            _move(services, identity_id, repair)
+
+
+def _move(services: Services, identity_id: UUID, repair: Repair) -> None:
+    """Take the member along the arrow that a repair names; effects follow by the outbox."""
+    now = services.now()
+    with services.transaction() as session:
+        if isinstance(repair, ActivateMember):
+            members.verify(session, identity_id, actor=Actor.SYSTEM, now=now)
+            return
+        members.transition(
+            session,
+            identity_id,
+            _TRIGGERS[type(repair)],
+            actor=Actor.SYSTEM,
+            reason="admin_api",
+            now=now,
+        )
+
+
+def _register(services: Services, identity: Identity) -> None:
+    given = {name: str(value) for name, value in identity.traits.items()}
+    attempt = RegistrationAttempt(
+        email=given.get("email", ""),
+        username=given.get("username", ""),
+        first_name=given.get("first_name", ""),
+        last_name=given.get("last_name", ""),
+        display_name=given.get("display_name", ""),
+    )
+    with services.transaction() as session:
+        members.register(
+            session,
+            identity.id,
+            new_member(attempt),
+            actor=Actor.SYSTEM,
+            flow_id=None,
+            now=services.now(),
+        )
+
+
+def _tell_kratos(services: Services, identity: Identity, *, enabled: bool) -> None:
+    with services.transaction() as session:
+        member = member_rows.get(session, identity.id)
+    if member is not None:
+        identities.write(
+            services, identity, enabled=enabled, status=member.status, role=member.role
+        )

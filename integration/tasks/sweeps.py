@@ -1,0 +1,79 @@
+"""What time brings about: members that expire, and rows that have served."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import structlog
+from sqlalchemy.orm import Session
+
+from integration import members
+from integration.db import flows, inbox, outbox
+from integration.db import members as member_rows
+from integration.errors import ConflictError, NotFoundError
+from integration.services import Services
+from policies.lifecycle import Actor, Status, Trigger
+
+log = structlog.get_logger()
+
+_KEEP_FLOWS = timedelta(days=30)
+_KEEP_DONE_EFFECTS = timedelta(days=7)
+_KEEP_MAIL_NAMES = timedelta(days=30)
+
+
+def sweep(services: Services) -> None:
+    """Do everything that is due by now."""
+    expire_unverified(services)
+    delete_expired(services)
+    forget_the_past(services)
+
+
+def expire_unverified(services: Services) -> int:
+    """Expire members that did not verify in time; return how many."""
+    before = services.now() - services.settings.unverified_lifetime
+    return _each(services, Status.PENDING_VERIFICATION, before, _expire)
+
+
+def delete_expired(services: Services) -> int:
+    """Delete members that stayed expired: their identity goes, their names are free."""
+    before = services.now() - services.settings.expired_lifetime
+    return _each(services, Status.EXPIRED, before, _delete)
+
+
+def forget_the_past(services: Services) -> None:
+    """Delete rows that nobody asks for any more."""
+    now = services.now()
+    with services.transaction() as session:
+        flows.forget_before(session, now - _KEEP_FLOWS)
+        outbox.forget_done_before(session, now - _KEEP_DONE_EFFECTS)
+        inbox.forget_before(session, "courier:", now - _KEEP_MAIL_NAMES)
+
+
+def _expire(session: Session, identity_id: UUID, now: datetime) -> None:
+    members.expire(session, identity_id, now=now)
+
+
+def _delete(session: Session, identity_id: UUID, now: datetime) -> None:
+    members.transition(
+        session, identity_id, Trigger.UNVERIFIED_TOO_LONG, actor=Actor.SYSTEM, now=now
+    )
+
+
+def _each(
+    services: Services,
+    status: Status,
+    before: datetime,
+    move: Callable[[Session, UUID, datetime], None],
+) -> int:
+    """Move each member on in a transaction of its own; one that moved meanwhile is left."""
+    with services.transaction() as session:
+        due = member_rows.in_status_since(session, status, before)
+    moved = 0
+    for identity_id in due:
+        try:
+            with services.transaction() as session:
+                move(session, identity_id, services.now())
+            moved += 1
+        except (ConflictError, NotFoundError) as error:
+            log.info("sweep_skipped", member=str(identity_id), reason=error.code)
+    return moved

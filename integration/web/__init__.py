@@ -1,0 +1,1 @@
+"""The pages people look at: rendered from Kratos' flows, without JavaScript."""

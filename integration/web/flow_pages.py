@@ -1,0 +1,150 @@
+"""The pages of Kratos' five flows. Their forms go to Kratos directly, through the edge."""
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from integration.dependencies import UsesServices
+from integration.ory.kratos_flows import Flow, FlowKind, Refusal
+from integration.services import Services
+from integration.web import addresses, headings
+from integration.web.nodes import arrange
+from integration.web.page_route import PageRoute
+from integration.web.rendering import ANYWHERE, origin_of, page, redirect
+
+router = APIRouter(route_class=PageRoute)
+
+_MARKER = "kleis_started"
+_MARKER_SECONDS = 60
+_NOT_VERIFIED_ID = 4000010
+_NOT_VERIFIED_CODE = "email_not_verified"
+
+
+@router.get("/login")
+def login(request: Request, services: UsesServices) -> Response:
+    return _show(FlowKind.LOGIN, request, services)
+
+
+@router.get("/registration")
+def registration(request: Request, services: UsesServices) -> Response:
+    return _show(FlowKind.REGISTRATION, request, services)
+
+
+@router.get("/verification")
+def verification(request: Request, services: UsesServices) -> Response:
+    """The mail's link ends here. Looking changes nothing: only the button confirms."""
+    return _show(FlowKind.VERIFICATION, request, services)
+
+
+@router.get("/recovery")
+def recovery(request: Request, services: UsesServices) -> Response:
+    return _show(FlowKind.RECOVERY, request, services)
+
+
+@router.get("/account/settings")
+def settings(request: Request, services: UsesServices) -> Response:
+    return _show(FlowKind.SETTINGS, request, services)
+
+
+def _show(kind: FlowKind, request: Request, services: Services) -> Response:
+    public_url = str(services.settings.public_url)
+    query = request.query_params
+    flow_id = addresses.flow_id(query.get("flow", ""))
+    if flow_id is None:
+        if "again" in query and _MARKER not in request.cookies:
+            return _no_cookies(kind)
+        return redirect(addresses.start_url(public_url, kind, query))
+    flow = services.flows.get_flow(kind, flow_id, request.headers.get("cookie", ""))
+    if isinstance(flow, Refusal):
+        return _turn_away(kind, flow, request, public_url)
+    if flow.state == "passed_challenge":
+        return _done(kind, flow)
+    return _form(kind, flow, public_url, code=addresses.code(query.get("code", "")))
+
+
+def _turn_away(kind: FlowKind, why: Refusal, request: Request, public_url: str) -> Response:
+    here = public_url.rstrip("/") + addresses.PAGE_OF[kind]
+    if why is Refusal.NEEDS_LOGIN:
+        return redirect(addresses.start_url(public_url, FlowKind.LOGIN, {"return_to": here}))
+    if why is Refusal.NEEDS_SECOND_FACTOR:
+        query = {"return_to": here, "aal": "aal2"}
+        return redirect(addresses.start_url(public_url, FlowKind.LOGIN, query))
+    if why is Refusal.GONE:
+        return redirect(addresses.start_url(public_url, kind, {}))
+    if _MARKER in request.cookies:
+        return _no_cookies(kind)
+    return _start_again(kind, is_https=public_url.startswith("https:"))
+
+
+def _start_again(kind: FlowKind, *, is_https: bool) -> Response:
+    """Start a new flow, but notice when the browser keeps no cookies: else this never ends."""
+    response = redirect(f"{addresses.PAGE_OF[kind]}?again=1")
+    response.set_cookie(
+        _MARKER, "1", max_age=_MARKER_SECONDS, httponly=True, samesite="lax", secure=is_https
+    )
+    return response
+
+
+def _no_cookies(kind: FlowKind) -> Response:
+    response = page(
+        "notice.html",
+        title="Cookies are needed",
+        status=400,
+        sentences=(
+            "Your browser did not keep our cookie, so we cannot tell that this page is yours.",
+            "Please allow cookies for this site, then try again.",
+        ),
+        links=((addresses.PAGE_OF[kind], "Try again"), ("/", "Start page")),
+    )
+    response.delete_cookie(_MARKER)
+    return response
+
+
+def _done(kind: FlowKind, flow: Flow) -> Response:
+    if kind is FlowKind.RECOVERY:
+        return redirect(addresses.PAGE_OF[FlowKind.SETTINGS])
+    log_in = addresses.with_return_to("/login", flow.return_to or "")
+    return page(
+        "notice.html",
+        title="Your address is confirmed",
+        is_private=True,
+        sentences=("Thank you. You can log in now.",),
+        links=((log_in, "Log in"),),
+    )
+
+
+def _form(kind: FlowKind, flow: Flow, public_url: str, *, code: str) -> Response:
+    heading = headings.of(kind, flow)
+    view = arrange(
+        flow.ui,
+        prefill={"code": code} if code and kind is FlowKind.VERIFICATION else {},
+        submit_label=heading.submit,
+    )
+    return page(
+        "flow.html",
+        title=heading.title,
+        form_targets=_form_targets(flow, public_url),
+        is_private=kind in {FlowKind.VERIFICATION, FlowKind.RECOVERY},
+        lead=heading.lead,
+        links=headings.links(kind, flow),
+        view=view,
+        has_titles=kind is FlowKind.SETTINGS,
+        asks_for_code=_asks_for_code(flow),
+    )
+
+
+def _form_targets(flow: Flow, public_url: str) -> tuple[str, ...] | None:
+    if any(node.group == "oidc" for node in flow.ui.nodes or ()):
+        return ANYWHERE
+    targets = [origin_of(public_url)]
+    return_to = addresses.safe_return_to(flow.return_to or "")
+    if return_to and not return_to.startswith("/"):
+        targets.append(origin_of(return_to))
+    return tuple(targets)
+
+
+def _asks_for_code(flow: Flow) -> bool:
+    """Tell whether a login failed only because the address is not confirmed."""
+    return any(
+        message.id == _NOT_VERIFIED_ID or message.code == _NOT_VERIFIED_CODE
+        for message in flow.ui.messages or ()
+    )

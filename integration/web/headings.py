@@ -1,0 +1,80 @@
+"""What each flow's page is called, says first, and links to."""
+
+from dataclasses import dataclass
+
+from integration.ory.kratos_flows import Flow, FlowKind
+from integration.web.addresses import with_return_to
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """The top of a page.
+
+    Attributes:
+        submit: What the sending button says; None leaves that to Kratos and `words`.
+    """
+
+    title: str
+    lead: str = ""
+    submit: str | None = None
+
+
+_START = {
+    FlowKind.LOGIN: Heading("Log in"),
+    FlowKind.REGISTRATION: Heading(
+        "Create your account", "You get a mail with a code to confirm your address."
+    ),
+    FlowKind.VERIFICATION: Heading(
+        "Confirm your address", "We send a code to your e-mail address.", "Send me a code"
+    ),
+    FlowKind.RECOVERY: Heading(
+        "Get back into your account",
+        "Tell us your e-mail address. We send a code that lets you choose a new password.",
+        "Send me a code",
+    ),
+    FlowKind.SETTINGS: Heading("Account settings"),
+}
+_MAIL_SENT = {
+    FlowKind.LOGIN: Heading("Enter the code", submit="Continue"),
+    FlowKind.VERIFICATION: Heading(
+        "Confirm your address",
+        "Enter the code from the mail; if you came by its link, it is filled in already.",
+        "Confirm my address",
+    ),
+    FlowKind.RECOVERY: Heading("Enter the code", submit="Continue"),
+}
+_CONFIRM_LOGIN = Heading("Confirm that it is you")
+
+
+def of(kind: FlowKind, flow: Flow) -> Heading:
+    """Return the heading for where a flow stands."""
+    if flow.state == "sent_email" and kind in _MAIL_SENT:
+        return _MAIL_SENT[kind]
+    if kind is FlowKind.LOGIN and (flow.refresh or flow.requested_aal == "aal2"):
+        return _CONFIRM_LOGIN
+    return _START[kind]
+
+
+def links(kind: FlowKind, flow: Flow) -> tuple[tuple[str, str], ...]:
+    """Return what else a person may have come for: target and words of each link."""
+    back = flow.return_to or ""
+    login = (with_return_to("/login", back), "Log in")
+    if kind is FlowKind.REGISTRATION:
+        return ((login[0], "I have an account already"),)
+    if kind is FlowKind.RECOVERY:
+        return (login,)
+    if kind is FlowKind.VERIFICATION:
+        more = (("/verification", "Send me a new code"),) if flow.state == "sent_email" else ()
+        return (*more, login)
+    if kind is FlowKind.LOGIN:
+        return _login_links(flow, back)
+    return (("/", "Start page"), ("/logout", "Log out"))
+
+
+def _login_links(flow: Flow, back: str) -> tuple[tuple[str, str], ...]:
+    if flow.refresh or flow.requested_aal == "aal2":
+        return (("/logout", "Log out instead"),)
+    return (
+        (with_return_to("/registration", back), "Create an account"),
+        ("/recovery", "I forgot my password"),
+    )

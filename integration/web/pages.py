@@ -1,0 +1,10 @@
+"""All pages as one router; the service includes it last."""
+
+from fastapi import APIRouter
+
+from integration.web import flow_pages, mailbox_page, start_page
+
+router = APIRouter(include_in_schema=False)
+router.include_router(start_page.router)
+router.include_router(flow_pages.router)
+router.include_router(mailbox_page.router)

@@ -1,0 +1,130 @@
+"""What fields, buttons and messages are called on our pages.
+
+Kratos' own words are used wherever there is no better one here. Numbers are message ids of Kratos
+(Source: Ory Kratos v1.3.1, `text/id.go`, as seen in its flows).
+"""
+
+from integration.ory.kratos_flows import Message
+
+_FIRST_FIELDS = (
+    "traits.email",
+    "identifier",
+    "email",
+    "traits.username",
+    "traits.first_name",
+    "traits.last_name",
+    "traits.display_name",
+    "password",
+    "code",
+)
+_LABELS = {
+    "identifier": "E-mail address or username",
+    "email": "E-mail address",
+    "password": "Password",
+    "code": "Code from the mail",
+    "totp_code": "Code from your authenticator app",
+    "lookup_secret": "Backup code",
+}
+_HINTS = {
+    "traits.username": "3 to 30 letters, digits, _ or -.",
+    "code": "Six digits.",
+    "totp_code": "Six digits.",
+    "new-password": "At least 8 characters. A long one that you use nowhere else is best.",
+}
+_AUTOCOMPLETE = {
+    "identifier": "username",
+    "traits.username": "username",
+    "traits.first_name": "given-name",
+    "traits.last_name": "family-name",
+    "traits.display_name": "nickname",
+    "email": "email",
+    "code": "one-time-code",
+    "totp_code": "one-time-code",
+    "lookup_secret": "off",
+}
+_SECTIONS = {
+    "profile": "Profile",
+    "password": "Change your password",
+    "code": "A code by mail",
+    "totp": "Authenticator app",
+    "lookup_secret": "Backup codes",
+    "oidc": "Other accounts",
+}
+_BUTTONS = {
+    1010001: "Log in",
+    1010009: "Continue",
+    1010010: "Continue",
+    1010022: "Log in",
+    1050007: "Show my backup codes",
+    1050008: "Make new backup codes",
+    1050011: "I have kept them",
+    1050004: "Remove the authenticator app",
+    1050016: "Turn backup codes off",
+    1070008: "Send the code again",
+}
+_CAPTIONS = {
+    1050005: "Scan this picture with your authenticator app.",
+    1050017: "Or type this key into the app:",
+    1050010: "Keep these codes where only you can find them. Each works once.",
+}
+_SENTENCES = {
+    4000002: "Please fill this in.",
+    4000006: "That does not match. Check the e-mail address or username, and the password.",
+    4000010: "Your e-mail address is not confirmed yet.",
+    1010003: "You logged in a while ago, so we ask once more.",
+    1010004: "Your account asks for a second step.",
+    1010014: "We sent a mail with a code. Nothing there? Check the spam folder.",
+    1050001: "Your changes are saved.",
+    1080002: "Your address is confirmed.",
+    1080003: "We sent a mail with a code. Nothing there? Check the spam folder and the spelling.",
+    1060001: "You are back in. Please choose a new password now, further down this page.",
+    1060003: "If this address belongs to an account, a mail with a code is on its way.",
+    4070006: "This code is wrong, or was used before. Please try again.",
+    4060006: "This code is wrong, or was used before. Please try again.",
+}
+_PATTERN_REFUSED = 4000004
+_ALLOWED = {"traits.username": "Please use only letters, digits, _ and -."}
+
+
+def rank(name: str) -> int:
+    """Where a field stands in its form; unknown ones come last, in Kratos' order."""
+    return _FIRST_FIELDS.index(name) if name in _FIRST_FIELDS else len(_FIRST_FIELDS)
+
+
+def label(name: str, given: Message | None) -> str:
+    return _LABELS.get(name) or (given.text if given else "") or name
+
+
+def hint(name: str, autocomplete: str | None) -> str:
+    return _HINTS.get(name) or _HINTS.get(autocomplete or "", "")
+
+
+def autocomplete(name: str) -> str:
+    return _AUTOCOMPLETE.get(name, "")
+
+
+def section(group: str) -> str:
+    return _SECTIONS.get(group) or group.replace("_", " ").capitalize()
+
+
+def button(given: Message | None) -> str:
+    if given is None:
+        return "Continue"
+    return _BUTTONS.get(given.id) or given.text or "Continue"
+
+
+def caption(given: Message | None) -> str:
+    if given is None:
+        return ""
+    return _CAPTIONS.get(given.id) or given.text
+
+
+def sentence(message: Message, field: str = "") -> str:
+    """Return a message in plain words.
+
+    Args:
+        field: Name of the field it is about, or empty.
+    """
+    if message.id == _PATTERN_REFUSED:
+        return _ALLOWED.get(field, "This has characters that cannot be used here.")
+    return _SENTENCES.get(message.id) or message.text

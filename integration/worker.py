@@ -1,0 +1,72 @@
+"""The worker: Celery with its schedule. It works in threads, for all it does is wait."""
+
+import logging
+import warnings
+from collections.abc import Callable
+from datetime import timedelta
+from uuid import UUID
+
+import structlog
+from celery import Celery
+from celery.beat import EmbeddedService, Scheduler
+from celery.platforms import SecurityWarning
+from celery.signals import worker_ready
+
+from integration.doorbell import DELIVER, QUEUE, make_celery
+from integration.services import Services, make_services
+from integration.settings import Settings
+from integration.tasks import reconcile, relay, sweeps
+from integration.tasks.deliver import deliver
+
+log = structlog.get_logger()
+
+CONCURRENCY = 8
+# The row's transaction, the identity's lock, and what is read in between.
+_CONNECTIONS_PER_TASK = 3
+_SWEEP_PERIOD = timedelta(minutes=1)
+
+
+def make_worker(services: Services) -> Celery:
+    """Return the Celery application with its tasks and its schedule."""
+    app = make_celery(services.settings)
+    settings = services.settings
+
+    # shared=False: a second application in this process would run the first one's tasks.
+    @app.task(name=DELIVER, shared=False)  # type: ignore[untyped-decorator]
+    def deliver_effect(effect_id: str) -> None:
+        deliver(services, UUID(effect_id))
+
+    def periodically(name: str, period: timedelta, work: Callable[[Services], object]) -> None:
+        # A run that found no worker in time is replaced by the next one.
+        @app.task(name=name, shared=False)  # type: ignore[untyped-decorator]
+        def run() -> None:
+            work(services)
+
+        app.add_periodic_task(period, run.s(), name=name, expires=period.total_seconds() * 2)
+
+    periodically("kleis.relay", settings.relay_period, relay.relay)
+    periodically("kleis.sweep", _SWEEP_PERIOD, sweeps.sweep)
+    periodically("kleis.reconcile", settings.reconcile_period, reconcile.reconcile)
+    return app
+
+
+def run(settings: Settings) -> None:
+    """Work until SIGTERM or Ctrl-C; tasks under way are finished."""
+    services = make_services(settings, pool_size=CONCURRENCY * _CONNECTIONS_PER_TASK)
+    app = make_worker(services)
+
+    # In a thread, not in a process of its own: it then ends with the worker, however that ends.
+    schedule = EmbeddedService(app, thread=True, scheduler_cls=Scheduler)
+    worker_ready.connect(lambda **_: schedule.start(), weak=False)
+    # Celery warns root of pickled messages; ours are JSON, and nothing else is accepted.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
+    app.Worker(
+        pool_cls="threads",
+        concurrency=CONCURRENCY,
+        queues=[QUEUE],
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+        loglevel=logging.WARNING,
+        quiet=True,
+    ).start()

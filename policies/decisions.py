@@ -1,0 +1,97 @@
+"""The words every policy speaks: allow with effects, or deny with reasons."""
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why something is refused.
+
+    Attributes:
+        code: Stable name for programs and dashboards, snake case; never shown to people.
+        text: One sentence for the person, saying what to change.
+        pointer: JSON pointer to the form field at fault (`#/traits/username`), or None when
+            the whole form is.
+    """
+
+    code: str
+    text: str
+    pointer: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SyncAuthority:
+    """Make Keto's `Platform` tuples of the member match its status and role."""
+
+
+@dataclass(frozen=True, slots=True)
+class SyncIdentity:
+    """Make Kratos' identity (state, `metadata_public`) match the member.
+
+    Attributes:
+        enable: Also enable an identity that is disabled. Only an arrow back to active asks for
+            it; else what somebody disabled in Kratos stays disabled.
+    """
+
+    enable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EndSessions:
+    """Delete every Kratos session of the member."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteIdentity:
+    """Delete the identity in Kratos; its names are free afterwards."""
+
+
+@dataclass(frozen=True, slots=True)
+class SendMail:
+    """Send one mail of ours to the member.
+
+    Attributes:
+        template: Name of a template in `integration/mail/templates`, such as `welcome`.
+    """
+
+    template: str
+
+
+@dataclass(frozen=True, slots=True)
+class PublishEvent:
+    """Tell the application that something happened.
+
+    Attributes:
+        name: Dotted name, such as `member.registered`.
+        facts: Names and values that travel along; never traits.
+    """
+
+    name: str
+    facts: tuple[tuple[str, bool | int | str], ...] = field(default=())
+
+
+Effect: TypeAlias = (
+    SyncAuthority | SyncIdentity | EndSessions | DeleteIdentity | SendMail | PublishEvent
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Allow:
+    """Go on, then bring about `effects`, in this order."""
+
+    effects: tuple[Effect, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Deny:
+    """Stop. There is always at least one reason."""
+
+    reasons: tuple[Reason, ...]
+
+    def __post_init__(self) -> None:
+        if not self.reasons:
+            raise ValueError("a denial needs a reason")
+
+
+Decision: TypeAlias = Allow | Deny

@@ -1,0 +1,198 @@
+"""How far a workflow got: its steps, named as in the specification, and what moves them on.
+
+Every function takes a whole list of steps, or none, and gives a whole new one.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Self
+
+REGISTRATION_STEPS = (
+    "validation",
+    "uniqueness_check",
+    "password_processing",
+    "user_creation",
+    "email_verification",
+    "profile_setup",
+)
+LOGIN_STEPS = (
+    "rate_limiting",
+    "input_validation",
+    "user_lookup",
+    "password_verification",
+    "account_status_check",
+    "token_generation",
+    "session_creation",
+)
+OAUTH_STEPS = (
+    "state_validation",
+    "token_exchange",
+    "profile_fetch",
+    "user_resolution",
+    "account_linking",
+    "session_creation",
+)
+PROFILE_STEPS = (
+    "authorization",
+    "validation",
+    "file_processing",
+    "data_update",
+    "cache_invalidation",
+    "search_sync",
+)
+
+# Our own messages in Kratos' flows start here; Kratos uses no id as high.
+OWN_MESSAGES = 9_400_000
+
+# Source: ory/kratos v1.3.1, text/id.go.
+_DUPLICATE_MESSAGES = frozenset({4000007, 4000027, 4000028})
+_PASSWORD_MESSAGES = frozenset({4000005, *range(4000031, 4000035)})
+_SCHEMA_MESSAGES = frozenset({*range(4000002, 4000005), *range(4000017, 4000027), 4000029, 4000030})
+
+
+class Kind(StrEnum):
+    """Which workflow."""
+
+    REGISTRATION = "registration"
+    LOGIN = "login"
+    OAUTH = "oauth"
+    PROFILE = "profile"
+
+
+class StepState(StrEnum):
+    """State of one step, and of a workflow as a whole."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    WAITING = "waiting"  # for the person
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step.
+
+    Attributes:
+        at: When it came into `state`; None while pending.
+    """
+
+    name: str
+    state: StepState = StepState.PENDING
+    at: datetime | None = None
+
+    @classmethod
+    def parse(cls, name: str, state: str, at: str | None) -> Self:
+        """Read a step back from its stored form.
+
+        Args:
+            at: ISO 8601.
+
+        Raises:
+            ValueError: No such state, or no such moment.
+        """
+        return cls(name, StepState(state), None if at is None else datetime.fromisoformat(at))
+
+
+Steps = tuple[Step, ...]
+
+_NAMES = {
+    Kind.REGISTRATION: REGISTRATION_STEPS,
+    Kind.LOGIN: LOGIN_STEPS,
+    Kind.OAUTH: OAUTH_STEPS,
+    Kind.PROFILE: PROFILE_STEPS,
+}
+# Whatever comes first in this list, and any step is in, is the state of the whole.
+_LOUDEST = (StepState.FAILED, StepState.RUNNING, StepState.WAITING)
+
+
+def started(kind: Kind) -> Steps:
+    """Give the steps of a workflow of which nothing has happened yet."""
+    return tuple(Step(name) for name in _NAMES[kind])
+
+
+def state_of(steps: Steps) -> StepState:
+    """Sum up: failed, running or waiting if any step is; completed only if all are."""
+    states = {step.state for step in steps}
+    for state in _LOUDEST:
+        if state in states:
+            return state
+    return StepState.COMPLETED if states == {StepState.COMPLETED} else StepState.PENDING
+
+
+def registration_recorded(at: datetime) -> Steps:
+    """Give the steps once Kratos and we have stored the person: only their mail is missing."""
+    return tuple(
+        Step(
+            name,
+            StepState.WAITING if name == "email_verification" else StepState.COMPLETED,
+            at,
+        )
+        for name in REGISTRATION_STEPS
+    )
+
+
+def verified(steps: Steps, at: datetime) -> Steps:
+    """Complete the step that waited for the person's mail; the first time counts."""
+    return _email_verification(steps, StepState.COMPLETED, at)
+
+
+def verification_expired(steps: Steps, at: datetime) -> Steps:
+    """Fail the step that waited for the person's mail, unless it is completed."""
+    return _email_verification(steps, StepState.FAILED, at)
+
+
+def verification_resent(steps: Steps, at: datetime) -> Steps:
+    """Wait for the person's mail again, unless it is completed."""
+    return _email_verification(steps, StepState.WAITING, at)
+
+
+def registration_refused(step: str, at: datetime) -> Steps:
+    """Give the steps of a registration that failed at `step`: those before it went well.
+
+    Raises:
+        ValueError: A registration has no such step.
+    """
+    failed = REGISTRATION_STEPS.index(step)
+    return tuple(
+        Step(name, StepState.COMPLETED if index < failed else StepState.FAILED, at)
+        if index <= failed
+        else Step(name)
+        for index, name in enumerate(REGISTRATION_STEPS)
+    )
+
+
+def failed_registration_step(messages: Iterable[tuple[int, str | None]]) -> str:
+    """Tell at which step Kratos' answer to a registration failed.
+
+    Args:
+        messages: Id and node name (`traits.email`, `password`; None: the flow's own) of every
+            error message in the answer.
+
+    Returns:
+        The earliest step any of them speaks of; `user_creation` when none speaks of one.
+    """
+    steps = {_step_of(message, node) for message, node in messages}
+    return min(steps, key=REGISTRATION_STEPS.index, default="user_creation")
+
+
+def _step_of(message: int, node: str | None) -> str:
+    if message in _DUPLICATE_MESSAGES:
+        return "uniqueness_check"
+    if message in _PASSWORD_MESSAGES or node == "password":
+        return "password_processing"
+    on_trait = node is not None and node.startswith("traits")
+    if on_trait or message >= OWN_MESSAGES or message in _SCHEMA_MESSAGES:
+        return "validation"
+    return "user_creation"
+
+
+def _email_verification(steps: Steps, state: StepState, at: datetime) -> Steps:
+    return tuple(
+        replace(step, state=state, at=at)
+        if step.name == "email_verification" and step.state is not StepState.COMPLETED
+        else step
+        for step in steps
+    )

@@ -1,0 +1,144 @@
+"""Real servers for tests: a PostgreSQL and a Valkey alone, or a whole private stack.
+
+Both run beside a `make up` without meeting it. PostgreSQL and Valkey come from a Docker engine
+where one answers, else from the wheels that the embedded stack uses.
+"""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from integration.db.migrations.upgrade import upgrade
+from integration.launch import postgres as embedded_postgres
+from integration.launch import valkey as embedded_valkey
+from integration.launch.guarding import Guard
+from integration.launch.home import home_at, make_home
+from integration.launch.placement import place, remove_outside
+from integration.launch.postgres import SUPERUSER, Cluster
+from integration.launch.programs import Startup
+from integration.launch.stopping import Stop
+from integration.launch.supervisor import Supervisor
+from tests.private_stack import PrivateStack
+
+PASSWORD = "only-in-tests-and-on-a-private-socket"
+
+
+@dataclass(frozen=True)
+class Databases:
+    """A PostgreSQL and a Valkey that tests may fill as they like.
+
+    Attributes:
+        postgres_url: `postgresql://…` of a superuser.
+    """
+
+    postgres_url: str
+    valkey_url: str
+    source: str
+
+    def new_database(self) -> str:
+        """Return the URL of an empty database."""
+        name = f"test_{uuid4().hex[:12]}"
+        with psycopg.connect(self.postgres_url, autocommit=True) as connection:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        before, _, after = self.postgres_url.rpartition("/postgres")
+        return f"{before}/{name}{after}"
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
+    """One PostgreSQL and one Valkey for the whole run."""
+    with ExitStack() as stack:
+        found = _in_docker(stack)
+        yield found or _embedded(stack, tmp_path_factory.mktemp("databases"))
+
+
+@pytest.fixture(scope="session")
+def database_url(postgres: Databases) -> str:
+    """A migrated database for the whole run; tests empty its tables for themselves."""
+    url = postgres.new_database()
+    upgrade(url)
+    return url
+
+
+@pytest.fixture(scope="session")
+def valkey_url(postgres: Databases) -> str:
+    return postgres.valkey_url
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateStack]:
+    """A whole stack for the whole run; tests that kill parts of it wait until they are back."""
+    private = PrivateStack(tmp_path_factory.mktemp("stack"))
+    try:
+        private.start()
+        yield private
+    finally:
+        private.stop()
+
+
+def _embedded(stack: ExitStack, folder: Path) -> Databases:
+    home = home_at(folder / "home")
+    make_home(home)
+    place_of = place(home, embedded_postgres.installed_programs())
+    stack.callback(remove_outside, home)
+    passwords = dict.fromkeys((SUPERUSER, *embedded_postgres.DATABASES), PASSWORD)
+    cluster = Cluster(placement=place_of, passwords=passwords)
+    guard, stop = Guard(), Stop()
+    stack.callback(guard.close)
+    supervisor = Supervisor(
+        home.logs, tell_guard=guard.watch, say=print, changed=lambda _records: None
+    )
+    stack.callback(supervisor.close)
+    embedded_postgres.prepare(cluster, Startup({}, print, stop, guard.watch))
+    supervisor.start(embedded_postgres.program(cluster))
+    supervisor.start(embedded_valkey.program(place_of.sockets, home.root / "valkey"))
+    while not embedded_postgres.is_ready(cluster):
+        supervisor.step()
+        stop.pause(0.05)
+    while not embedded_valkey.is_ready(place_of.sockets):
+        supervisor.step()
+        stop.pause(0.05)
+    return Databases(
+        postgres_url=cluster.url(SUPERUSER, database="postgres"),
+        valkey_url=f"unix://{embedded_valkey.socket_in(place_of.sockets)}",
+        source="embedded",
+    )
+
+
+def _in_docker(stack: ExitStack) -> Databases | None:
+    """Return both in containers; None where no engine answers or it cannot get the images."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import docker  # noqa: PLC0415
+        from docker.errors import DockerException  # noqa: PLC0415
+
+        try:
+            client = docker.from_env(timeout=3)
+            stack.callback(client.close)
+            client.ping()
+        except DockerException:
+            return None
+        return _containers(stack)
+
+
+def _containers(stack: ExitStack) -> Databases | None:
+    from docker.errors import DockerException  # noqa: PLC0415
+    from testcontainers.core.container import DockerContainer  # noqa: PLC0415
+    from testcontainers.postgres import PostgresContainer  # noqa: PLC0415
+
+    try:
+        database = stack.enter_context(
+            PostgresContainer("postgres:18", dbname="postgres", driver=None)
+        )
+        valkey = stack.enter_context(DockerContainer("valkey/valkey:9").with_exposed_ports(6379))
+    except DockerException:
+        return None
+    address = f"{valkey.get_container_host_ip()}:{valkey.get_exposed_port(6379)}"
+    return Databases(database.get_connection_url(), f"redis://{address}/0", source="docker")

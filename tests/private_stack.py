@@ -1,0 +1,135 @@
+"""A whole embedded stack for tests: own home, own ports, the shared cache of built servers."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any
+
+KLEIS = Path(sys.executable).with_name("kleis")
+PORTS = (
+    "EDGE",
+    "HOOKS",
+    "SERVICE",
+    "KRATOS_PUBLIC",
+    "KRATOS_ADMIN",
+    "KETO_READ",
+    "KETO_WRITE",
+    "KETO_METRICS",
+    "KETO_OPL",
+    "OIDC",
+)
+START = 540.0
+"""Seconds until ready; all but a few of them only where the servers must be built first."""
+INHERITED = ("KLEIS_CACHE", "KLEIS_KRATOS_BIN", "KLEIS_KETO_BIN")
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports that nobody listens on, all different."""
+    with ExitStack() as stack:
+        probes = [
+            stack.enter_context(closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)))
+            for _ in range(count)
+        ]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+
+
+def is_alive(pid: int) -> bool:
+    """Whether `pid` runs; a zombie does not."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    answer = subprocess.run(
+        ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False
+    )
+    return answer.stdout.strip()[:1] not in {"", "Z"}
+
+
+class PrivateStack:
+    """One stack; `start` and `stop` may be called again and again."""
+
+    def __init__(self, folder: Path, settings: Mapping[str, str] | None = None) -> None:
+        self.home = folder / "home"
+        self.output = folder / "up.txt"
+        ports = zip(PORTS, free_ports(len(PORTS)), strict=True)
+        given = {name: value for name, value in os.environ.items() if not name.startswith("KLEIS_")}
+        kept = {name: os.environ[name] for name in INHERITED if name in os.environ}
+        self.environ = {
+            **given,
+            **kept,
+            **{f"KLEIS_PORT_{name}": str(port) for name, port in ports},
+            "KLEIS_HOME": str(self.home),
+            "KLEIS_BCRYPT_COST": "4",
+            **(settings or {}),
+        }
+        self.process: subprocess.Popen[bytes] | None = None
+        self.facts: dict[str, Any] = {}
+
+    @property
+    def edge_url(self) -> str:
+        return str(self.facts["edge_url"])
+
+    def start(self) -> None:
+        """Start it in the foreground of a process of ours and wait until it is ready."""
+        with self.output.open("wb") as output:
+            self.process = subprocess.Popen(
+                [KLEIS, "up"], env=self.environ, stdout=output, stderr=output
+            )
+        facts = self.home / "stack.json"
+        deadline = time.monotonic() + START
+        while "is ready" not in self.said():
+            assert self.process.poll() is None, self.said()
+            assert time.monotonic() < deadline, self.said()
+            time.sleep(0.1)
+        self.facts = json.loads(facts.read_text())
+
+    def stop(self) -> None:
+        """End it; harmless when it has ended."""
+        self.run("down")
+        if self.process is not None:
+            self.process.wait(timeout=20)
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run `kleis` with the settings of this stack."""
+        return subprocess.run(
+            [KLEIS, *arguments],
+            env=self.environ,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=START,
+        )
+
+    def said(self) -> str:
+        """What it wrote to the terminal since its last start."""
+        return self.output.read_text() if self.output.exists() else ""
+
+    def log(self, name: str) -> str:
+        return (self.home / "logs" / f"{name}.log").read_text()
+
+    def pids(self) -> dict[str, int]:
+        """Return the processes that run now, by name, the launcher and the guard among them."""
+        return dict(json.loads((self.home / "stack.json").read_text())["pids"])
+
+    def kill(self, name: str, number: int = signal.SIGKILL) -> int:
+        """Signal one process of the stack and return its number."""
+        pid = self.pids()[name]
+        os.kill(pid, number)
+        return pid
+
+    def await_restart(self, name: str, old: int, *, seconds: float = 15.0) -> int:
+        """Wait until `name` runs as another process than `old`."""
+        deadline = time.monotonic() + seconds
+        while (now := self.pids().get(name, old)) == old:
+            assert time.monotonic() < deadline, f"{name} did not come back\n{self.said()}"
+            time.sleep(0.1)
+        return now

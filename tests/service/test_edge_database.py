@@ -1,0 +1,345 @@
+"""What the edge asks PostgreSQL: keys, member states, locks, and what it writes down."""
+
+import hashlib
+import os
+import secrets
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from integration import effects
+from integration.db import locks
+from integration.db.migrations.upgrade import upgrade
+from integration.launch import postgres, programs
+from integration.launch.home import home_at, make_home
+from integration.launch.placement import place
+from integration.launch.stopping import Stop
+from tests.edge_stage import CREATED, Upstream, ask, edge_running, settings_for, upstream_running
+
+JSON = {"Content-Type": "application/json"}
+TUPLE = '{"namespace": "Content", "object": "a", "relation": "%s", "subject_id": "b"}'
+
+
+class Server:
+    """One PostgreSQL that a test may stop and start."""
+
+    def __init__(self, folder: Path) -> None:
+        home = home_at(folder)
+        make_home(home)
+        roles = (postgres.SUPERUSER, *postgres.DATABASES)
+        passwords = {role: secrets.token_hex(8) for role in roles}
+        self._cluster = postgres.Cluster(place(home, postgres.installed_programs()), passwords)
+        nothing = programs.Startup(os.environ, lambda _: None, Stop(), lambda _: None)
+        postgres.prepare(self._cluster, nothing)
+        self.url = self._cluster.url("kleis")
+        self.start()
+        postgres.make_databases(self._cluster)
+        upgrade(self.url)
+
+    def start(self) -> None:
+        with Path(os.devnull).open("wb") as output:
+            program = postgres.program(self._cluster)
+            self._process = programs.spawn(program, output=output.fileno())
+        deadline = time.monotonic() + 30
+        while not postgres.is_ready(self._cluster):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> None:
+        self._process.send_signal(postgres.program(self._cluster).stop_signal)
+        self._process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory) -> Iterator[Server]:
+    running = Server(tmp_path_factory.mktemp("edge") / "home")
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def database(server) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[Upstream]:
+    with upstream_running() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def edge(upstream, server) -> Iterator[int]:
+    settings = settings_for(
+        upstream.port,
+        database_url=server.url,
+        database_timeout="PT1S",
+        upstream_timeout="PT1S",
+        forward_timeout="PT5S",
+    )
+    with edge_running(settings) as port:
+        yield port
+
+
+def new_key(database, *scopes: str, expires_in: timedelta | None = None, revoked=False) -> dict:
+    key_id = secrets.token_hex(8)
+    token = f"kleis_{key_id}_{secrets.token_urlsafe(32)}"
+    now = datetime.now(UTC)
+    database.execute(
+        "insert into api_keys (id, sha256, name, scopes, created_at, expires_at, revoked_at)"
+        " values (%s, %s, 'test', %s, %s, %s, %s)",
+        (
+            key_id,
+            hashlib.sha256(token.encode()).digest(),
+            list(scopes),
+            now,
+            now + expires_in if expires_in is not None else None,
+            now if revoked else None,
+        ),
+    )
+    return {"Authorization": f"Bearer {token}"}
+
+
+def new_member(database, status: str) -> dict:
+    identity_id = uuid4()
+    database.execute(
+        "insert into members (identity_id, status, role, status_changed_at, registered_at)"
+        " values (%s, %s, 'user', now(), now())",
+        (identity_id, status),
+    )
+    return {"X-Session-Token": str(identity_id)}
+
+
+# Keys
+
+
+def test_a_key_opens_what_its_scopes_permit_and_ends_at_the_edge(edge, upstream, database):
+    key = new_key(database, "identities:read")
+
+    assert ask(edge, "GET", "/admin/identities", headers=key).status == 200
+    assert "authorization" not in dict(upstream.seen[-1]["headers"])
+
+
+@pytest.mark.parametrize(
+    ("scopes", "method", "target"),
+    [
+        (["identities:read"], "POST", "/admin/identities"),
+        (["identities:read"], "DELETE", f"/admin/identities/{CREATED}"),
+        (["identities:write"], "GET", "/relation-tuples?namespace=Content"),
+        (["permissions:read"], "PUT", "/admin/relation-tuples"),
+        (["permissions:write"], "GET", "/admin/identities"),
+        (["roles:write", "operations:write"], "GET", "/admin/courier/messages"),
+        ([], "GET", "/namespaces"),
+    ],
+)
+def test_a_key_of_another_scope_is_refused(edge, database, scopes, method, target):
+    answer = ask(edge, method, target, headers=new_key(database, *scopes))
+
+    assert answer.status == 403
+    assert answer.json()["type"] == "urn:kleis:problem:scope_missing"
+
+
+def test_an_expired_revoked_or_altered_key_is_refused(edge, database):
+    expired = new_key(database, "identities:read", expires_in=timedelta(seconds=-1))
+    revoked = new_key(database, "identities:read", revoked=True)
+    altered = new_key(database, "identities:read")
+    last = altered["Authorization"][-1]
+    altered["Authorization"] = altered["Authorization"][:-1] + ("a" if last != "a" else "b")
+
+    for key in (expired, revoked, altered):
+        answer = ask(edge, "GET", "/admin/identities", headers=key)
+        assert answer.status == 401
+        assert answer.json()["type"] == "urn:kleis:problem:api_key_refused"
+
+
+def test_a_revoked_key_stops_working_within_a_second(edge, database):
+    key = new_key(database, "identities:read")
+    assert ask(edge, "GET", "/admin/identities", headers=key).status == 200
+
+    database.execute("update api_keys set revoked_at = now()")
+    time.sleep(1.1)
+
+    assert ask(edge, "GET", "/admin/identities", headers=key).status == 401
+
+
+# Member states
+
+
+@pytest.mark.parametrize("status", ["suspended", "banned", "deleted", "pending_verification"])
+def test_a_session_of_a_member_who_is_not_active_is_none(edge, database, status):
+    assert ask(edge, "GET", "/sessions/whoami", headers=new_member(database, status)).status == 401
+
+
+def test_a_session_of_nobody_we_know_is_none(edge):
+    answer = ask(edge, "GET", "/sessions/whoami", headers={"X-Session-Token": str(uuid4())})
+
+    assert answer.status == 401
+    assert answer.json()["error"]["message"] == "The request could not be authorized"
+    assert answer.header("x-kratos-authenticated-identity-id") is None
+
+
+def test_an_active_member_has_its_session(edge, database):
+    answer = ask(edge, "GET", "/sessions/whoami", headers=new_member(database, "active"))
+
+    assert (answer.status, answer.json()) == (200, {"id": "session"})
+
+
+# Locks
+
+
+@contextmanager
+def locked(database, identity_id) -> Iterator[None]:
+    key = locks.KEY.replace(":id", "%s::text")
+    database.execute(f"select pg_advisory_lock({key})", (str(identity_id),))
+    yield
+    database.execute(f"select pg_advisory_unlock({key})", (str(identity_id),))
+
+
+def test_one_writer_to_an_identity_at_a_time(edge, upstream, database):
+    member = new_member(database, "active")
+    key = new_key(database, "identities:write")
+    before = len([item for item in upstream.seen if item["method"] != "GET"])
+
+    with locked(database, member["X-Session-Token"]):
+        started = time.monotonic()
+        target = f"/admin/identities/{member['X-Session-Token']}"
+        by_admin = ask(edge, "DELETE", target, headers=key)
+        took = time.monotonic() - started
+        by_member = ask(edge, "POST", "/self-service/settings", headers=member | JSON, body=b"{}")
+
+    for answer in (by_admin, by_member):
+        assert answer.status == 503
+        assert answer.json()["type"] == "urn:kleis:problem:busy"
+        assert answer.header("retry-after") == "1"
+    assert took < 2
+    assert len([item for item in upstream.seen if item["method"] != "GET"]) == before
+
+
+def test_a_lock_is_held_while_kratos_is_asked_and_freed_after(edge, database):
+    member = new_member(database, "active")
+    held = "select count(*) from pg_locks where locktype = 'advisory' and granted"
+    answers = []
+
+    def submit() -> None:
+        answers.append(
+            ask(edge, "POST", "/self-service/settings", headers=member | JSON, body=b"{}")
+        )
+
+    thread = threading.Thread(target=submit)
+    thread.start()
+    time.sleep(0.15)
+    during = database.execute(held).fetchone()[0]
+    thread.join()
+
+    assert answers[0].status == 200
+    assert during == 1
+    assert database.execute(held).fetchone()[0] == 0
+
+
+def test_a_settings_submit_without_a_session_needs_no_lock(edge):
+    answer = ask(edge, "POST", "/self-service/settings?flow=x", headers=JSON, body=b"{}")
+
+    assert answer.status == 200
+
+
+# What is written down
+
+
+def test_an_admin_write_asks_for_reconciliation(edge, database):
+    key = new_key(database, "identities:write")
+    database.execute("delete from outbox")
+
+    answer = ask(edge, "POST", "/admin/identities", headers=key | JSON, body=b"{}")
+
+    assert answer.status == 201
+    rows = database.execute("select identity_id, lane, kind from outbox").fetchall()
+    assert rows == [(CREATED, effects.RECONCILE_LANE, effects.RECONCILE)]
+
+
+def test_reading_asks_for_none(edge, database):
+    database.execute("delete from outbox")
+
+    ask(edge, "GET", "/admin/identities", headers=new_key(database, "identities:write"))
+
+    assert database.execute("select count(*) from outbox").fetchone() == (0,)
+
+
+def test_a_refused_registration_is_recorded_with_its_step(edge, database):
+    flow_id = uuid4()
+
+    answer = ask(
+        edge, "POST", f"/self-service/registration?flow={flow_id}", headers=JSON, body=b"{}"
+    )
+
+    assert answer.status == 400
+    row = database.execute(
+        "select kind, state, error, steps from flows where flow_id = %s", (flow_id,)
+    ).fetchone()
+    assert row[:3] == (
+        "registration",
+        "failed",
+        {"step": "uniqueness_check", "code": "kratos_4000007"},
+    )
+    assert [step["state"] for step in row[3]][:3] == ["completed", "failed", "pending"]
+
+
+# Permissions
+
+
+def test_a_batch_is_answered_in_order_and_only_a_clear_yes_is_one(edge, upstream, database):
+    key = new_key(database, "permissions:read")
+    relations = ["view", "edit", "view", "broken", "slow"]
+    tuples = ", ".join(TUPLE % relation for relation in relations)
+    body = f'{{"tuples": [{tuples}]}}'
+    before = len(upstream.seen)
+
+    answer = ask(edge, "POST", "/relation-tuples/batch/check", headers=key, body=body.encode())
+
+    results = answer.json()["results"]
+    assert [result["allowed"] for result in results] == [True, False, True, False, False]
+    assert ["error" in result for result in results] == [False, False, False, True, True]
+    assert len(upstream.seen) - before == 4
+
+
+def test_ketos_odd_answers_are_straightened(edge, upstream, database):
+    key = new_key(database, "permissions:read")
+
+    assert ask(edge, "GET", "/relation-tuples", headers=key).status == 400
+    ask(edge, "GET", "/relation-tuples?namespace=Content&page_size=9999", headers=key)
+    assert upstream.seen[-1]["target"] == "/relation-tuples?namespace=Content&page_size=500"
+    target = "/relation-tuples?namespace=Content&page_token=rubbish"
+    assert ask(edge, "GET", target, headers=key).status == 400
+    assert ask(edge, "GET", "/relation-tuples/expand?namespace=x", headers=key).status == 404
+
+
+# PostgreSQL goes away and comes back (last: it ends every connection)
+
+
+def test_the_edge_finds_postgresql_again(edge, server, database):
+    member = new_member(database, "active")
+    key = new_key(database, "identities:write")
+    assert ask(edge, "GET", "/sessions/whoami", headers=member).status == 200
+    server.kill()
+
+    assert ask(edge, "GET", "/sessions/whoami", headers=member).status == 503
+    assert ask(edge, "GET", "/login").status == 200
+    server.start()
+    deadline = time.monotonic() + 10
+    while ask(edge, "GET", "/sessions/whoami", headers=member).status != 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+    target = f"/admin/identities/{member['X-Session-Token']}"
+    assert ask(edge, "DELETE", target, headers=key).status == 200

@@ -1,0 +1,168 @@
+"""A person with an unmodified Ory SDK, in front of a whole private stack."""
+
+import re
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import ory_client
+import pytest
+from ory_client import (
+    FrontendApi,
+    PermissionApi,
+    UpdateLoginFlowBody,
+    UpdateLoginFlowWithPasswordMethod,
+    UpdateRegistrationFlowBody,
+    UpdateRegistrationFlowWithPasswordMethod,
+    UpdateVerificationFlowBody,
+    UpdateVerificationFlowWithCodeMethod,
+)
+
+JSON = {"accept": "application/json"}
+
+
+def eventually(probe: Callable[[], Any], *, seconds: float = 15) -> Any:
+    """Return the first true answer of `probe`, or fail after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = probe()
+        if answer:
+            return answer
+        if time.monotonic() > deadline:
+            pytest.fail(f"did not come true within {seconds} s; last answer: {answer!r}")
+        time.sleep(0.1)
+
+
+class Person:
+    """Somebody with a fresh name, a native client and a mailbox."""
+
+    def __init__(self, stack: Any) -> None:
+        self.stack = stack
+        name = secrets.token_hex(4)
+        self.email = f"{name}@example.test"
+        self.username = f"ada-{name}"
+        self.password = f"Correct-Horse-{name}"
+        self.identity_id = ""
+        self.registration_flow_id = ""
+        self.verification_flow_id = ""
+        self._client = ory_client.ApiClient(ory_client.Configuration(host=stack.edge_url))
+        self.ory = FrontendApi(self._client)
+
+    def close(self) -> None:
+        self._client.rest_client.pool_manager.clear()
+
+    def register(self, **traits: str) -> Any:
+        """Register by the native flow and return Kratos' answer."""
+        flow = self.ory.create_native_registration_flow()
+        self.registration_flow_id = str(flow.id)
+        method = UpdateRegistrationFlowWithPasswordMethod(
+            method="password",
+            password=self.password,
+            traits={"email": self.email, "username": self.username, **traits},
+        )
+        answer = self.ory.update_registration_flow(
+            self.registration_flow_id, UpdateRegistrationFlowBody(method)
+        )
+        self.identity_id = str(answer.identity.id)
+        for step in answer.continue_with or []:
+            if step.actual_instance.action == "show_verification_ui":
+                self.verification_flow_id = str(step.actual_instance.flow.id)
+        return answer
+
+    def mails(self) -> list[dict[str, str]]:
+        """Return this person's mails, oldest first."""
+        answer = httpx.get(self.stack.mailbox_url, params={"to": self.email}, headers=JSON)
+        answer.raise_for_status()
+        return answer.json()["items"]
+
+    def code(self, *, nth: int = 1) -> str:
+        """Return the code of the nth mail that has one, waiting for it."""
+
+        def codes() -> list[str]:
+            texts = (mail["text"] for mail in self.mails())
+            return [found[0] for text in texts if (found := re.search(r"^\d{6}$", text, re.M))]
+
+        return eventually(lambda: codes()[nth - 1 : nth])[0]
+
+    def verify(self, code: str | None = None, *, flow_id: str | None = None) -> Any:
+        """Enter the code in the verification flow and return Kratos' answer."""
+        method = UpdateVerificationFlowWithCodeMethod(method="code", code=code or self.code())
+        return self.ory.update_verification_flow(
+            flow_id or self.verification_flow_id, UpdateVerificationFlowBody(method)
+        )
+
+    def ask_for_another_code(self) -> None:
+        """Start a verification flow of its own and have a code sent to the address."""
+        flow = self.ory.create_native_verification_flow()
+        self.verification_flow_id = str(flow.id)
+        method = UpdateVerificationFlowWithCodeMethod(method="code", email=self.email)
+        self.ory.update_verification_flow(
+            self.verification_flow_id, UpdateVerificationFlowBody(method)
+        )
+
+    def log_in(self, identifier: str | None = None) -> str:
+        """Log in with the password and return the session token."""
+        flow = self.ory.create_native_login_flow()
+        method = UpdateLoginFlowWithPasswordMethod(
+            method="password", identifier=identifier or self.email, password=self.password
+        )
+        answer = self.ory.update_login_flow(str(flow.id), UpdateLoginFlowBody(method))
+        return answer.session_token
+
+    def me(self, token: str) -> httpx.Response:
+        return httpx.get(f"{self.stack.edge_url}/api/me", headers={"X-Session-Token": token})
+
+    def flow(self) -> dict[str, Any]:
+        """Return how far the registration got."""
+        path = f"/api/flows/{self.registration_flow_id}"
+        answer = httpx.get(self.stack.edge_url + path)
+        answer.raise_for_status()
+        return answer.json()
+
+
+@pytest.fixture
+def people(stack: Any) -> Iterator[Callable[[], Person]]:
+    """Return a function that makes somebody new."""
+    made: list[Person] = []
+
+    def make() -> Person:
+        made.append(Person(stack))
+        return made[-1]
+
+    yield make
+    for somebody in made:
+        somebody.close()
+
+
+@pytest.fixture
+def person(people: Callable[[], Person]) -> Person:
+    return people()
+
+
+@pytest.fixture
+def another_person(people: Callable[[], Person]) -> Person:
+    return people()
+
+
+@pytest.fixture
+def permissions(stack: Any) -> Iterator[PermissionApi]:
+    """Keto's questions, asked by an unmodified SDK with the stack's key."""
+    client = ory_client.ApiClient(ory_client.Configuration(host=stack.edge_url))
+    client.default_headers["Authorization"] = f"Bearer {stack.admin_api_key}"
+    yield PermissionApi(client)
+    client.rest_client.pool_manager.clear()
+
+
+@pytest.fixture
+def admin(stack: Any) -> Iterator[httpx.Client]:
+    """The admin paths, with the stack's key."""
+    headers = {"Authorization": f"Bearer {stack.admin_api_key}"}
+    with httpx.Client(base_url=stack.edge_url, headers=headers, timeout=30) as client:
+        yield client
+
+
+@pytest.fixture(name="eventually")
+def eventually_fixture() -> Callable[..., Any]:
+    return eventually
