@@ -6,7 +6,7 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
 	--no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status test check lock
+.PHONY: help up down status test check docs lock
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -29,6 +29,10 @@ check: .venv/test.stamp ## Format, lint, types, import contracts, and the tests 
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest tests/unit tests/contract
+
+docs: .venv/run.stamp ## Write the documents that the code knows best: settings, API
+	$(BIN)/kleis docs settings > docs/settings.md
+	$(BIN)/kleis docs openapi > docs/openapi.json
 
 lock: ## Write the lock files in requirements/ anew (needs uv)
 	$(LOCK) pyproject.toml --output-file requirements/run.lock

@@ -52,7 +52,7 @@ def register(frontend: ory_client.FrontendApi, person: dict[str, str], password:
         ),
     )
     for step in answer.continue_with or []:
-        if step.actual_instance.action == "show_verification_ui":
+        if isinstance(step.actual_instance, ory_client.ContinueWithVerificationUi):
             return str(step.actual_instance.flow.id)
     raise RuntimeError("Kratos started no verification flow")
 
@@ -76,7 +76,7 @@ def verify(frontend: ory_client.FrontendApi, flow_id: str, code: str) -> str:
             UpdateVerificationFlowWithCodeMethod(method="code", code=code)
         ),
     )
-    return str(flow.state)
+    return str(flow.state.value)
 
 
 def log_in(frontend: ory_client.FrontendApi, identifier: str, password: str) -> str:

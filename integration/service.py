@@ -38,7 +38,7 @@ def make_api(services: Services) -> FastAPI:
         version=_VERSION,
         summary=_SUMMARY,
         openapi_url="/api/openapi.json",
-        docs_url="/api/docs",
+        docs_url=None,
         redoc_url=None,
     )
     app.state.services = services

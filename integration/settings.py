@@ -164,6 +164,11 @@ class Settings(BaseSettings):
         gt=timedelta(0),
         description="How often due effects are looked for; normally they start at once.",
     )
+    sweep_period: timedelta = Field(
+        default=timedelta(minutes=1),
+        gt=timedelta(0),
+        description="How often members that are due to expire are looked for.",
+    )
     reconcile_period: timedelta = Field(
         default=timedelta(minutes=5),
         gt=timedelta(0),

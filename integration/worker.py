@@ -1,6 +1,5 @@
 """The worker: Celery with its schedule. It works in threads, for all it does is wait."""
 
-import logging
 import warnings
 from collections.abc import Callable
 from datetime import timedelta
@@ -10,7 +9,7 @@ import structlog
 from celery import Celery
 from celery.beat import EmbeddedService, Scheduler
 from celery.platforms import SecurityWarning
-from celery.signals import worker_ready
+from celery.signals import setup_logging, worker_ready
 
 from integration.doorbell import DELIVER, QUEUE, make_celery
 from integration.services import Services, make_services
@@ -23,7 +22,6 @@ log = structlog.get_logger()
 CONCURRENCY = 8
 # The row's transaction, the identity's lock, and what is read in between.
 _CONNECTIONS_PER_TASK = 3
-_SWEEP_PERIOD = timedelta(minutes=1)
 
 
 def make_worker(services: Services) -> Celery:
@@ -45,7 +43,7 @@ def make_worker(services: Services) -> Celery:
         app.add_periodic_task(period, run.s(), name=name, expires=period.total_seconds() * 2)
 
     periodically("kleis.relay", settings.relay_period, relay.relay)
-    periodically("kleis.sweep", _SWEEP_PERIOD, sweeps.sweep)
+    periodically("kleis.sweep", settings.sweep_period, sweeps.sweep)
     periodically("kleis.reconcile", settings.reconcile_period, reconcile.reconcile)
     return app
 
@@ -55,6 +53,8 @@ def run(settings: Settings) -> None:
     services = make_services(settings, pool_size=CONCURRENCY * _CONNECTIONS_PER_TASK)
     app = make_worker(services)
 
+    # Whoever listens here has set up logging; else Celery would do it in its own way.
+    setup_logging.connect(lambda **_: None, weak=False)
     # In a thread, not in a process of its own: it then ends with the worker, however that ends.
     schedule = EmbeddedService(app, thread=True, scheduler_cls=Scheduler)
     worker_ready.connect(lambda **_: schedule.start(), weak=False)
@@ -67,6 +67,5 @@ def run(settings: Settings) -> None:
         without_gossip=True,
         without_mingle=True,
         without_heartbeat=True,
-        loglevel=logging.WARNING,
         quiet=True,
     ).start()

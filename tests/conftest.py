@@ -4,9 +4,10 @@ Both run beside a `make up` without meeting it. PostgreSQL and Valkey come from 
 where one answers, else from the wheels that the embedded stack uses.
 """
 
+import gc
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -75,12 +76,12 @@ def valkey_url(postgres: Databases) -> str:
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateStack]:
     """A whole stack for the whole run; tests that kill parts of it wait until they are back."""
-    private = PrivateStack(tmp_path_factory.mktemp("stack"))
+    private = PrivateStack(tmp_path_factory.mktemp("stack"), {"KLEIS_SWEEP_PERIOD": "PT1S"})
     try:
         private.start()
         yield private
     finally:
-        private.stop()
+        private.close()
 
 
 def _embedded(stack: ExitStack, folder: Path) -> Databases:
@@ -115,17 +116,22 @@ def _embedded(stack: ExitStack, folder: Path) -> Databases:
 def _in_docker(stack: ExitStack) -> Databases | None:
     """Return both in containers; None where no engine answers or it cannot get the images."""
     with warnings.catch_warnings():
+        # The libraries' own: deprecations, and a socket left open where nobody answers.
         warnings.simplefilter("ignore")
-        import docker  # noqa: PLC0415
-        from docker.errors import DockerException  # noqa: PLC0415
+        found = _containers(stack) if _docker_answers() else None
+        gc.collect()
+    return found
 
-        try:
-            client = docker.from_env(timeout=3)
-            stack.callback(client.close)
-            client.ping()
-        except DockerException:
-            return None
-        return _containers(stack)
+
+def _docker_answers() -> bool:
+    import docker  # noqa: PLC0415
+    from docker.errors import DockerException  # noqa: PLC0415
+
+    try:
+        with closing(docker.from_env(timeout=3)) as client:
+            return bool(client.ping())
+    except DockerException:
+        return False
 
 
 def _containers(stack: ExitStack) -> Databases | None:

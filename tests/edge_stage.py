@@ -118,6 +118,7 @@ class Upstream:
         return web.json_response({"state": "success"})
 
     async def do_self_service_registration(self, request):
+        await asyncio.sleep(0.2)
         message = {"id": 4000007, "type": "error", "text": "exists"}
         return web.json_response({"ui": {"messages": [message], "nodes": []}}, status=400)
 

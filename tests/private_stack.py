@@ -12,6 +12,9 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
+from integration.launch.home import home_at
+from integration.launch.placement import remove_outside
+
 KLEIS = Path(sys.executable).with_name("kleis")
 PORTS = (
     "EDGE",
@@ -78,8 +81,20 @@ class PrivateStack:
     def edge_url(self) -> str:
         return str(self.facts["edge_url"])
 
+    @property
+    def database_url(self) -> str:
+        return str(json.loads((self.home / "settings.json").read_text())["KLEIS_DATABASE_URL"])
+
+    @property
+    def kratos_database_url(self) -> str:
+        password = json.loads((self.home / "credentials.json").read_text())["kratos_password"]
+        sockets = self.database_url.partition("?host=")[2]
+        return f"postgresql://kratos:{password}@/kratos?host={sockets}"
+
     def start(self) -> None:
         """Start it in the foreground of a process of ours and wait until it is ready."""
+        if self.process is not None:
+            self.process.wait(timeout=20)
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
                 [KLEIS, "up"], env=self.environ, stdout=output, stderr=output
@@ -97,6 +112,11 @@ class PrivateStack:
         self.run("down")
         if self.process is not None:
             self.process.wait(timeout=20)
+
+    def close(self) -> None:
+        """End it for good."""
+        self.stop()
+        remove_outside(home_at(self.home))
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run `kleis` with the settings of this stack."""

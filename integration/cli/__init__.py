@@ -52,6 +52,10 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except KleisError as error:
             raise Failure(error.message) from error
+        except click.UsageError:
+            raise
+        except click.ClickException as error:
+            raise Failure(error.message) from error
 
 
 @click.group(cls=Commands)

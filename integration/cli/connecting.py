@@ -9,6 +9,7 @@ from integration.cli.context import Environment
 from integration.errors import KleisError
 from integration.launch.home import home_at
 from integration.launch.kleis import settings_from, settings_of_running
+from integration.observability import configure_logging
 from integration.services import Services, make_services
 from integration.settings import PREFIX, Settings
 
@@ -16,6 +17,8 @@ from integration.settings import PREFIX, Settings
 @contextmanager
 def connected(environment: Environment) -> Iterator[Services]:
     """Open services for one command, and show its errors as one sentence."""
+    # To standard error: what is printed is for programs too.
+    configure_logging(level="warning", log_format="console", process="cli")
     services = make_services(_settings(environment), pool_size=2)
     try:
         yield services

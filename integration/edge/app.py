@@ -12,6 +12,7 @@ from integration.edge.batch_check import BatchCheck
 from integration.edge.bodies import ClientGoneError, RequestBody
 from integration.edge.client_watch import ClientWatch
 from integration.edge.database import Database
+from integration.edge.flow_ticket import FlowTicket
 from integration.edge.forwarding import Forwarder
 from integration.edge.guards import Guard, GuardChain
 from integration.edge.handlings import Handlings
@@ -69,6 +70,7 @@ class Edge:
             errors=errors,
             guards=GuardChain(submit_guards),
             batch=BatchCheck(forwarder, seconds=settings.upstream_timeout.total_seconds()),
+            ticket=FlowTicket(settings),
             body_seconds=settings.forward_timeout.total_seconds(),
         )
 
@@ -87,6 +89,7 @@ class Edge:
         await self._locks.start()
         await send({"type": "lifespan.startup.complete"})
         await receive()
+        await self._handlings.finish()
         await self._forwarder.close()
         await self._database.close()
         await self._locks.close()

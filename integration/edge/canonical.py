@@ -28,10 +28,12 @@ _NEVER_ESCAPED = frozenset(
     b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/\\;%\x7f"
 ) | frozenset(range(0x20))
 
-_START = frozenset(
+_START_OR_FETCH = frozenset(
     {
         "aal",
         "after_verification_return_to",
+        "flow",
+        "id",
         "identity_schema",
         "login_challenge",
         "organization",
@@ -91,10 +93,8 @@ def query_fault(path: str, query: str) -> Refusal | None:
 
 
 def _accepted(flow: str, step: str | None) -> frozenset[str]:
-    if step in ("browser", "api"):
-        return _START
-    if step == "flows":
-        return frozenset({"id"})
+    if step in ("browser", "api", "flows"):
+        return _START_OR_FETCH
     return _SUBMIT | _EXTRA.get(flow, frozenset())
 
 

@@ -3,18 +3,19 @@
 Redirects are the client's to follow, cookies are nobody's here, bodies are not unpacked.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import aiohttp
 import structlog
-from multidict import CIMultiDict
 from yarl import URL
 
-from integration.edge import headers
+from integration.edge import headers, http_client
 from integration.edge.asgi import Answer, RawHeaders, Reply
 from integration.edge.bodies import ClientGoneError
 from integration.edge.problems import (
     BODY_TOO_LARGE,
+    BODY_TOO_SLOW,
     UPSTREAM_BROKEN,
     UPSTREAM_DOWN,
     UPSTREAM_TIMEOUT,
@@ -26,14 +27,8 @@ from integration.settings import Settings
 
 log = structlog.get_logger()
 
-_CONNECTIONS = 512
-_CONNECTIONS_PER_UPSTREAM = 128
-# Shorter than any upstream keeps an idle connection (uvicorn: 5 s), or a POST would now and
-# then meet a connection that is being closed.
-_IDLE_SECONDS = 3.0
-_MAX_FIELD_BYTES = 32_768
+_SMALL_BODY_BYTES = 65_536
 _MAX_ANSWER_BYTES = 8 * 1024 * 1024
-_NOT_ADDED = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 
 
 class Forwarder:
@@ -53,20 +48,7 @@ class Forwarder:
         self._session: aiohttp.ClientSession | None = None
 
     async def start(self) -> None:
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=_CONNECTIONS,
-                limit_per_host=_CONNECTIONS_PER_UPSTREAM,
-                keepalive_timeout=_IDLE_SECONDS,
-            ),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            trust_env=False,
-            timeout=self._timeout,
-            skip_auto_headers=_NOT_ADDED,
-            max_line_size=_MAX_FIELD_BYTES,
-            max_field_size=_MAX_FIELD_BYTES,
-        )
+        self._session = http_client.open_session(self._timeout)
 
     async def close(self) -> None:
         if self._session is not None:
@@ -99,6 +81,8 @@ class Forwarder:
             drop_credentials=drop_credentials,
         )
         fields += self._decided_here(request)
+        if body is None:
+            body = await self._read_if_small(request)
         if body is None and request.body.declared_bytes:
             fields.append((b"content-length", str(request.body.declared_bytes).encode()))
         if upstream is not Upstream.SERVICE:
@@ -111,6 +95,17 @@ class Forwarder:
             data,
             request,
         )
+
+    async def _read_if_small(self, request: Request) -> bytes | None:
+        """Read a body that is worth holding: the HTTP client can then send it once more, when
+        the connection it had kept turns out to be closed."""
+        if not 0 < (request.body.declared_bytes or 0) <= _SMALL_BODY_BYTES:
+            return None
+        try:
+            async with asyncio.timeout(self._timeout.total):
+                return await request.body.read()
+        except TimeoutError as error:
+            raise RefusedError(BODY_TOO_SLOW) from error
 
     async def fetch(
         self,
@@ -152,7 +147,7 @@ class Forwarder:
             raise RefusedError(UPSTREAM_DOWN)
         try:
             return await self._session.request(
-                method, url, headers=_as_text(fields), data=data, allow_redirects=False
+                method, url, headers=http_client.as_text(fields), data=data, allow_redirects=False
             )
         except aiohttp.ConnectionTimeoutError as error:
             raise RefusedError(UPSTREAM_DOWN) from error
@@ -189,9 +184,12 @@ class Forwarder:
         """Send an answer on as it comes. When it breaks off, the client's breaks off too."""
         try:
             await reply.begin(response.status, self.shown(response, upstream))
+            left = response.content_length
             async for piece in response.content.iter_any():
-                await reply.piece(piece)
-            await reply.end()
+                left = None if left is None else left - len(piece)
+                await (reply.end(piece) if left == 0 else reply.piece(piece))
+            if left != 0:
+                await reply.end()
         except (aiohttp.ClientError, TimeoutError) as error:
             log.warning("answer_broke_off", upstream=upstream.name, error=type(error).__name__)
         finally:
@@ -240,17 +238,6 @@ def _meaning(error: Exception, request: Request | None) -> Exception:
         return ClientGoneError()
     down = (aiohttp.ClientConnectionError, aiohttp.ServerDisconnectedError)
     return RefusedError(UPSTREAM_DOWN if isinstance(error, down) else UPSTREAM_BROKEN)
-
-
-def _as_text(fields: RawHeaders) -> CIMultiDict[str]:
-    return CIMultiDict((name.decode("latin-1"), _text(value)) for name, value in fields)
-
-
-def _text(value: bytes) -> str:
-    try:
-        return value.decode("utf-8")
-    except UnicodeDecodeError:
-        return value.decode("latin-1")
 
 
 def _release(response: aiohttp.ClientResponse) -> None:

@@ -1,8 +1,9 @@
 """What happens to a request on its way, by the handling its route names."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, nullcontext
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from integration.edge import admin_writes, keto_rules, member_status
@@ -10,6 +11,7 @@ from integration.edge.asgi import Answer, Reply, header
 from integration.edge.batch_check import BatchCheck
 from integration.edge.canonical import is_recovery_link
 from integration.edge.database import Database
+from integration.edge.flow_ticket import FlowTicket
 from integration.edge.forwarding import Forwarder
 from integration.edge.guards import GuardChain, Submit
 from integration.edge.identity_lock import IdentityLocks
@@ -27,6 +29,9 @@ from integration.edge.upstream_errors import UpstreamErrors
 
 _OIDC_CALLBACK = "/self-service/methods/oidc/callback/"
 _ERROR_PAGE = "/self-service/errors"
+_FINISH_SECONDS = 5.0
+
+_Whole: TypeAlias = Callable[[Request, Route], Coroutine[Any, Any, Answer]]
 
 
 class Handlings:
@@ -41,6 +46,7 @@ class Handlings:
         errors: UpstreamErrors,
         guards: GuardChain,
         batch: BatchCheck,
+        ticket: FlowTicket,
         body_seconds: float,
     ) -> None:
         self._forwarder = forwarder
@@ -49,8 +55,14 @@ class Handlings:
         self._errors = errors
         self._guards = guards
         self._batch = batch
+        self._ticket = ticket
         self._body_seconds = body_seconds
-        self._whole: dict[Handling, Callable[[Request, Route], Awaitable[Answer]]] = {
+        self._running: set[asyncio.Task[Answer]] = set()
+        self._writes: dict[Handling, _Whole] = {
+            Handling.SELF_SERVICE: self._submit,
+            Handling.IDENTITY_ADMIN: self._admin_write,
+        }
+        self._whole: dict[Handling, _Whole] = {
             Handling.WHOAMI: self._whoami,
             Handling.TUPLE_LIST: self._tuple_list,
             Handling.TUPLE_EXPAND: self._tuple_expand,
@@ -64,20 +76,40 @@ class Handlings:
             RefusedError: nothing was sent yet; the caller says why.
         """
         whole = self._whole.get(route.handling)
+        if request.is_write and route.handling in self._writes:
+            writing = self._writes[route.handling](request, route)
+            await reply.whole(await self._to_its_end(writing))
+            return
         if route.handling is Handling.SELF_SERVICE:
-            whole = self._self_service(request)
-        elif route.handling is Handling.IDENTITY_ADMIN and request.is_write:
-            whole = self._admin_write
+            whole = self._self_service_read(request)
         if whole is None:
             await self._forward(request, route, reply)
         else:
             await reply.whole(await whole(request, route))
 
-    def _self_service(
-        self, request: Request
-    ) -> Callable[[Request, Route], Awaitable[Answer]] | None:
-        if request.is_write:
-            return self._submit
+    async def _to_its_end(self, writing: Coroutine[Any, Any, Answer]) -> Answer:
+        """Wait for a write that goes on without its client.
+
+        Whoever leaves early neither cuts a write of Kratos in two, nor frees its lock before
+        it is done, nor keeps a guard from learning how it ended.
+        """
+        task = asyncio.create_task(writing)
+        self._running.add(task)
+        task.add_done_callback(self._forget)
+        return await asyncio.shield(task)
+
+    async def finish(self) -> None:
+        """Let writes whose clients left come to their end, within a bound."""
+        if self._running:
+            await asyncio.wait(self._running, timeout=_FINISH_SECONDS)
+
+    def _forget(self, task: asyncio.Task[Answer]) -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            # Else asyncio complains about a refusal that nobody was left to hear.
+            task.exception()
+
+    def _self_service_read(self, request: Request) -> _Whole | None:
         if request.path == _ERROR_PAGE:
             return self._error_page
         if is_recovery_link(request.path, request.query):
@@ -138,7 +170,8 @@ class Handlings:
             async with await self._lock_for(submit):
                 return await self._ask(request, route, body=body)
 
-        return self._judged(await self._guards.around(submit, ask_kratos))
+        answer = self._judged(await self._guards.around(submit, ask_kratos))
+        return self._ticket.added(submit, answer)
 
     async def _lock_for(self, submit: Submit) -> AbstractAsyncContextManager[None]:
         """Return the lock of the identity a settings submit changes; else nothing to hold."""

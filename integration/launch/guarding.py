@@ -32,16 +32,21 @@ class Guard:
         """Put another in its place when it was killed."""
         with self._lock:
             if self._process.poll() is not None:
+                self._hang_up()
                 self._process = _start()
                 for record in self._records.values():
                     self._tell(record)
 
     def close(self) -> None:
         """Let the guard see to what is left, and go."""
-        if self._process.stdin is not None:
-            self._process.stdin.close()
+        self._hang_up()
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=2 * PATIENCE + 1)
+
+    def _hang_up(self) -> None:
+        with suppress(BrokenPipeError):
+            if self._process.stdin is not None:
+                self._process.stdin.close()
 
     def _tell(self, record: ProcessRecord) -> None:
         with suppress(BrokenPipeError, ValueError):

@@ -107,9 +107,10 @@ def _remembered(home: Home, name: str, parent: Path, account: Account | None) ->
         folder = kept
     else:
         folder = parent / f"{PREFIX}{secrets.token_hex(4)}"
+        # Remembered first: a folder that no home remembers is collected.
+        write_json(home.state, state | {name: str(folder)})
         folder.mkdir(mode=0o700)
         (folder / OWNER_FILE).write_text(f"{home.root}\n", encoding="utf-8")
-        write_json(home.state, state | {name: str(folder)})
     if account:
         os.chown(folder, account.uid, account.gid)
     return folder

@@ -30,16 +30,30 @@ def of(settings: StackSettings) -> dict[str, Any]:
 
 
 def table(found: dict[str, Any]) -> str:
-    """Return the same for people."""
-    if not found["running"] and not any(one["running"] for one in found["processes"]):
-        return f"No stack runs in {found['home']}."
-    state = "ready" if found["ready"] else "starting" if found["running"] else "killed"
-    lines = [f"{found['edge_url']}  {state}  since {found['since'] or '?'}", ""]
-    for one in found["processes"]:
-        shown = "running" if one["running"] else "gone"
-        lines.append(f"  {one['name']:<10} {one['pid']:>8}  {shown:<8} {one['uptime']}")
-    lines += ["", "  ports: " + ", ".join(f"{name[5:]} {n}" for name, n in found["ports"].items())]
+    """Return `found`, with its `effects` by lane, for people."""
+    lines = []
+    if found["running"] or any(one["running"] for one in found["processes"]):
+        state = "ready" if found["ready"] else "starting" if found["running"] else "killed"
+        lines += [f"{found['edge_url']}  {state}  since {found['since'] or '?'}", ""]
+        for one in found["processes"]:
+            shown = "running" if one["running"] else "gone"
+            lines.append(f"  {one['name']:<10} {one['pid']:>8}  {shown:<8} {one['uptime']}")
+        taken = ", ".join(f"{name[5:]} {port}" for name, port in found["ports"].items())
+        lines += ["", f"  ports: {taken}"]
+    else:
+        lines.append(f"No stack runs in {found['home']}.")
+    if found["effects"] is not None:
+        lines.append(f"  effects: {_effects(found['effects'])}")
     return "\n".join(lines)
+
+
+def _effects(lanes: dict[str, dict[str, int]]) -> str:
+    counted = {
+        name: sum(lane[name] for lane in lanes.values())
+        for name in ("waiting", "failing", "parked")
+    }
+    hint = "; `kleis outbox list --parked` shows them" if counted["parked"] else ""
+    return ", ".join(f"{number} {name}" for name, number in counted.items()) + hint
 
 
 def _process(record: ProcessRecord) -> dict[str, Any]:

@@ -88,6 +88,7 @@ def _fetch(folder: Path, startup: Startup) -> None:
         "-r",
         LOCK,
     ]
+    startup.say("fetching Go, once: there is no new enough one on PATH ...")
     run_once(
         Program(name="pip", argv=pip, environ=startup.environ, folder=CHECKOUT),
         startup,

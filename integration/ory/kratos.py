@@ -172,7 +172,8 @@ class Kratos:
         Raises:
             UpstreamUnavailableError: it is not.
         """
-        send(self._admin, "GET", "/admin/health/ready")
+        # On the admin port the path differs between releases.
+        send(self._public, "GET", "/health/ready")
 
     def _pages(self, path: str, query: dict[str, str | int]) -> Iterator[dict[str, Any]]:
         url: httpx.URL | None = httpx.URL(path, params=query)

@@ -72,23 +72,31 @@ def _bring_about(services: Services, row: OutboxEffect) -> None:
 
 
 def _bring_about_decided(services: Services, row: OutboxEffect, identity_id: UUID) -> None:
-    timeout = services.settings.database_timeout
     match effects.restore(row):
-        case SyncAuthority():
-            with locks.identity_lock(services.engine, identity_id, timeout=timeout):
-                authority.sync(services, identity_id)
-        case SyncIdentity(enable):
-            with locks.identity_lock(services.engine, identity_id, timeout=timeout):
-                identity.sync(services, identity_id, enable=enable)
-        case EndSessions():
-            services.kratos.end_sessions(identity_id)
-        case DeleteIdentity():
-            with locks.identity_lock(services.engine, identity_id, timeout=timeout):
-                identity.delete(services, identity_id)
         case SendMail() as wanted:
             mail.send_to_member(services, row, identity_id, wanted)
         case PublishEvent() as event:
             events.publish(services, row, identity_id, event)
+        case told:
+            timeout = services.settings.database_timeout
+            with locks.identity_lock(services.engine, identity_id, timeout=timeout):
+                _tell_ory(services, identity_id, told)
+
+
+def _tell_ory(
+    services: Services,
+    identity_id: UUID,
+    effect: SyncAuthority | SyncIdentity | EndSessions | DeleteIdentity,
+) -> None:
+    match effect:
+        case SyncAuthority():
+            authority.sync(services, identity_id)
+        case SyncIdentity(enable):
+            identity.sync(services, identity_id, enable=enable)
+        case EndSessions():
+            services.kratos.end_sessions(identity_id)
+        case DeleteIdentity():
+            identity.delete(services, identity_id)
 
 
 def _postpone(services: Services, effect_id: UUID, error: Exception) -> None:

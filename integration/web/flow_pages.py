@@ -1,5 +1,7 @@
 """The pages of Kratos' five flows. Their forms go to Kratos directly, through the edge."""
 
+from dataclasses import replace
+
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
@@ -15,6 +17,7 @@ router = APIRouter(route_class=PageRoute)
 
 _MARKER = "kleis_started"
 _MARKER_SECONDS = 60
+_RECOVERED_ID = 1060001
 _NOT_VERIFIED_ID = 4000010
 _NOT_VERIFIED_CODE = "email_not_verified"
 
@@ -113,12 +116,18 @@ def _done(kind: FlowKind, flow: Flow) -> Response:
 
 
 def _form(kind: FlowKind, flow: Flow, public_url: str, *, code: str) -> Response:
-    heading = headings.of(kind, flow)
+    fills_in = bool(code) and kind is FlowKind.VERIFICATION
+    heading = headings.of(kind, flow, has_code=fills_in)
     view = arrange(
         flow.ui,
-        prefill={"code": code} if code and kind is FlowKind.VERIFICATION else {},
+        prefill={"code": code} if fills_in else {},
         submit_label=heading.submit,
+        labels=heading.labels,
+        first=_first(flow),
     )
+    if fills_in and flow.state == "sent_email":
+        # Kratos still says that a mail was sent; who came by its link knows.
+        view = replace(view, notices=())
     return page(
         "flow.html",
         title=heading.title,
@@ -140,6 +149,16 @@ def _form_targets(flow: Flow, public_url: str) -> tuple[str, ...] | None:
     if return_to and not return_to.startswith("/"):
         targets.append(origin_of(return_to))
     return tuple(targets)
+
+
+def _first(flow: Flow) -> str | None:
+    """Return the section that a person came for, where it is sure."""
+    if any(message.id == _RECOVERED_ID for message in flow.ui.messages or ()):
+        return "password"
+    nodes = flow.ui.nodes or ()
+    if any(node.group == "lookup_secret" and node.type == "text" for node in nodes):
+        return "lookup_secret"
+    return None
 
 
 def _asks_for_code(flow: Flow) -> bool:

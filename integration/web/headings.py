@@ -1,9 +1,13 @@
 """What each flow's page is called, says first, and links to."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from integration.ory.kratos_flows import Flow, FlowKind
 from integration.web.addresses import with_return_to
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,17 +16,21 @@ class Heading:
 
     Attributes:
         submit: What the sending button says; None leaves that to Kratos and `words`.
+        labels: What fields are called on this page, by name, where `words` has another.
     """
 
     title: str
     lead: str = ""
     submit: str | None = None
+    labels: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
 
 
 _START = {
     FlowKind.LOGIN: Heading("Log in"),
     FlowKind.REGISTRATION: Heading(
-        "Create your account", "You get a mail with a code to confirm your address."
+        "Create your account",
+        "You get a mail with a code to confirm your address.",
+        "Create my account",
     ),
     FlowKind.VERIFICATION: Heading(
         "Confirm your address", "We send a code to your e-mail address.", "Send me a code"
@@ -32,22 +40,33 @@ _START = {
         "Tell us your e-mail address. We send a code that lets you choose a new password.",
         "Send me a code",
     ),
-    FlowKind.SETTINGS: Heading("Account settings"),
+    FlowKind.SETTINGS: Heading("Account settings", labels={"password": "New password"}),
 }
 _MAIL_SENT = {
     FlowKind.LOGIN: Heading("Enter the code", submit="Continue"),
     FlowKind.VERIFICATION: Heading(
         "Confirm your address",
-        "Enter the code from the mail; if you came by its link, it is filled in already.",
+        "Enter the code from the mail, or open the link in it.",
         "Confirm my address",
     ),
     FlowKind.RECOVERY: Heading("Enter the code", submit="Continue"),
 }
+_CODE_FILLED_IN = Heading(
+    "Confirm your address",
+    "The code from the mail is filled in. Press the button and your address is confirmed.",
+    "Confirm my address",
+)
 _CONFIRM_LOGIN = Heading("Confirm that it is you")
 
 
-def of(kind: FlowKind, flow: Flow) -> Heading:
-    """Return the heading for where a flow stands."""
+def of(kind: FlowKind, flow: Flow, *, has_code: bool = False) -> Heading:
+    """Return the heading for where a flow stands.
+
+    Args:
+        has_code: The person came by the link of a mail, with its code.
+    """
+    if has_code and kind is FlowKind.VERIFICATION and flow.state == "sent_email":
+        return _CODE_FILLED_IN
     if flow.state == "sent_email" and kind in _MAIL_SENT:
         return _MAIL_SENT[kind]
     if kind is FlowKind.LOGIN and (flow.refresh or flow.requested_aal == "aal2"):

@@ -41,12 +41,15 @@ def is_field(node: Node) -> bool:
     return node.type == "input" and text_of(node, "type") not in _NO_FIELDS and bool(name_of(node))
 
 
-def to_field(node: Node, *, group: str, prefill: Mapping[str, str]) -> Field:
+def to_field(
+    node: Node, *, group: str, prefill: Mapping[str, str], labels: Mapping[str, str]
+) -> Field:
     """Make a field of an input node.
 
     Args:
         group: The section it stands in; a shared field may stand in several.
         prefill: Values for fields that Kratos left empty, by name.
+        labels: What fields are called on this page, by name, where it differs.
     """
     name = name_of(node)
     wanted = text_of(node, "type")
@@ -57,7 +60,7 @@ def to_field(node: Node, *, group: str, prefill: Mapping[str, str]) -> Field:
         id=f"{group}-{name}".replace(".", "-"),
         name=name,
         type=kind,
-        label=words.label(name, node.meta.label),
+        label=labels.get(name) or words.label(name, node.meta.label),
         value=_value(node, kind, prefill),
         hint=hint,
         required=node.attributes.get("required") is True,

@@ -6,6 +6,7 @@ sends half of another method along. Unknown nodes are skipped, never fatal.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 
 from integration.ory.kratos_flows import Message, Node, Ui
@@ -31,26 +32,43 @@ _STAND_ALONE = frozenset({"oidc", "saml", "totp", "lookup_secret"})
 _ORDER = ("default", "profile", "identifier_first", "password", "code", "totp", "lookup_secret")
 # These buttons send the fields beside them; every other button acts on its own.
 _SENDS_FIELDS = frozenset({"method", "provider"})
+# Backup codes are of no use until they are confirmed.
+_KEEPS_CODES = "lookup_secret_confirm"
 # Kept by us while a new address waits for its confirmation. Nobody types it.
 _OURS = frozenset({"traits.pending_email"})
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
+@dataclass(frozen=True, slots=True)
+class _Wishes:
+    """How the page at hand differs from what Kratos and `words` would show."""
+
+    prefill: Mapping[str, str]
+    submit_label: str | None
+    labels: Mapping[str, str]
+
+
 def arrange(
-    ui: Ui, *, prefill: Mapping[str, str] = _NOTHING, submit_label: str | None = None
+    ui: Ui,
+    *,
+    prefill: Mapping[str, str] = _NOTHING,
+    submit_label: str | None = None,
+    labels: Mapping[str, str] = _NOTHING,
+    first: str | None = None,
 ) -> FormsView:
     """Arrange a flow's nodes as sections of forms.
 
     Args:
         prefill: Values for fields that Kratos left empty, by name.
         submit_label: What the buttons that send fields say, instead of Kratos' words.
+        labels: What fields are called here, by name, instead of what `words` call them.
+        first: The group that comes before all others.
     """
+    wishes = _Wishes(prefill, submit_label, labels)
     messages = ui.messages or []
     nodes = [node for node in ui.nodes or [] if node.group not in _NEED_SCRIPTS]
     sections = tuple(
-        section
-        for group in _groups(nodes)
-        if (section := _section(group, nodes, prefill, submit_label))
+        section for group in _groups(nodes, first) if (section := _section(group, nodes, wishes))
     )
     return FormsView(
         action=ui.action,
@@ -65,37 +83,40 @@ def arrange(
     )
 
 
-def _groups(nodes: Sequence[Node]) -> list[str]:
+def _groups(nodes: Sequence[Node], first: str | None) -> list[str]:
     """Return the groups that become sections: those that somebody can do something with."""
     groups = dict.fromkeys(node.group for node in nodes if node.group != _COMMON or is_button(node))
     known = {group: rank for rank, group in enumerate(_ORDER)}
+    if first is not None:
+        known[first] = -1
     return sorted(groups, key=lambda group: known.get(group, len(known)))
 
 
-def _section(
-    group: str,
-    nodes: Sequence[Node],
-    prefill: Mapping[str, str],
-    submit_label: str | None,
-) -> Section | None:
+def _section(group: str, nodes: Sequence[Node], wishes: _Wishes) -> Section | None:
     own = [node for node in nodes if node.group == group]
     shares = group != _COMMON and group not in _STAND_ALONE
     shared = [node for node in nodes if node.group == _COMMON] if shares else []
     fields = sorted(
         (
-            to_field(node, group=group, prefill=prefill)
+            to_field(node, group=group, prefill=wishes.prefill, labels=wishes.labels)
             for node in (*shared, *own)
             if is_field(node) and name_of(node) not in _OURS
         ),
         key=lambda field: words.rank(field.name),
     )
     hidden = dict(_hidden_of(node for node in nodes if node.group in {_COMMON, group}))
-    buttons = [_to_button(node, submit_label) for node in own if is_button(node)]
+    buttons = [_to_button(node, wishes.submit_label) for node in own if is_button(node)]
     forms = tuple(_forms(group, hidden, tuple(fields), buttons))
     exhibits = tuple(_exhibits(own))
     if not forms and not exhibits:
         return None
-    return Section(group=group, title=words.section(group), exhibits=exhibits, forms=forms)
+    return Section(
+        group=group,
+        title=words.section(group),
+        lead=words.lead(group),
+        exhibits=exhibits,
+        forms=forms,
+    )
 
 
 def _forms(
@@ -139,8 +160,13 @@ def _hidden_of(nodes: Iterable[Node]) -> Iterator[tuple[str, str]]:
 def _to_button(node: Node, submit_label: str | None) -> Button:
     name = name_of(node)
     sends = name == "method"
-    label = submit_label if sends and submit_label else words.button(node.meta.label)
-    return Button(name=name, value=text_of(node, "value"), label=label, is_primary=sends)
+    label = submit_label if sends and submit_label else words.button(node.meta.label, node.group)
+    return Button(
+        name=name,
+        value=text_of(node, "value"),
+        label=label,
+        is_primary=sends or name == _KEEPS_CODES,
+    )
 
 
 def _exhibits(nodes: Iterable[Node]) -> Iterator[Exhibit]:

@@ -89,10 +89,11 @@ Exhibit: TypeAlias = Picture | Secrets | Link
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Everything of one method."""
+    """Everything of one method. `lead` says what it is for, or is empty."""
 
     group: str
     title: str
+    lead: str
     exhibits: tuple[Exhibit, ...]
     forms: tuple[Form, ...]
 

@@ -50,6 +50,17 @@ _SECTIONS = {
     "lookup_secret": "Backup codes",
     "oidc": "Other accounts",
 }
+_LEADS = {
+    "totp": "A second step at login: an app on your phone shows a new code every half minute.",
+    "lookup_secret": "Each of these lets you log in once when your authenticator app is out of "
+    "reach.",
+}
+_SAVE = 1070003
+_SAVES = {
+    "profile": "Save profile",
+    "password": "Save password",
+    "totp": "Turn the app on",
+}
 _BUTTONS = {
     1010001: "Log in",
     1010009: "Continue",
@@ -57,7 +68,7 @@ _BUTTONS = {
     1010022: "Log in",
     1050007: "Show my backup codes",
     1050008: "Make new backup codes",
-    1050011: "I have kept them",
+    1050011: "I have kept them, turn them on",
     1050004: "Remove the authenticator app",
     1050016: "Turn backup codes off",
     1070008: "Send the code again",
@@ -70,6 +81,7 @@ _CAPTIONS = {
 _SENTENCES = {
     4000002: "Please fill this in.",
     4000006: "That does not match. Check the e-mail address or username, and the password.",
+    4000008: "This code is wrong. Your app shows a new one every half minute.",
     4000010: "Your e-mail address is not confirmed yet.",
     1010003: "You logged in a while ago, so we ask once more.",
     1010004: "Your account asks for a second step.",
@@ -77,7 +89,7 @@ _SENTENCES = {
     1050001: "Your changes are saved.",
     1080002: "Your address is confirmed.",
     1080003: "We sent a mail with a code. Nothing there? Check the spam folder and the spelling.",
-    1060001: "You are back in. Please choose a new password now, further down this page.",
+    1060001: "You are back in. Please choose a new password now.",
     1060003: "If this address belongs to an account, a mail with a code is on its way.",
     4070006: "This code is wrong, or was used before. Please try again.",
     4060006: "This code is wrong, or was used before. Please try again.",
@@ -107,9 +119,16 @@ def section(group: str) -> str:
     return _SECTIONS.get(group) or group.replace("_", " ").capitalize()
 
 
-def button(given: Message | None) -> str:
+def lead(group: str) -> str:
+    """Say what a section of the settings is for, where its title does not."""
+    return _LEADS.get(group, "")
+
+
+def button(given: Message | None, group: str = "") -> str:
     if given is None:
         return "Continue"
+    if given.id == _SAVE and group in _SAVES:
+        return _SAVES[group]
     return _BUTTONS.get(given.id) or given.text or "Continue"
 
 

@@ -195,6 +195,10 @@ def test_the_servers_can_read_what_our_image_renders():
         name, folder = volume.split(":")
         assert folder in dockerfile
         assert f"{name}:/rendered:ro" in SERVICES[Path(folder).name]["volumes"]
+        readers = [
+            it for it in SERVICES.values() if f"{name}:/rendered:ro" in it.get("volumes", ())
+        ]
+        assert all({"render", "keto-migrate"} & set(it["depends_on"]) for it in readers)
 
 
 def test_the_databases_are_made_as_in_the_embedded_stack():

@@ -1,6 +1,7 @@
 """What the edge asks PostgreSQL: keys, member states, locks, and what it writes down."""
 
 import hashlib
+import http.client
 import os
 import secrets
 import threading
@@ -18,8 +19,9 @@ from integration import effects
 from integration.db import locks
 from integration.db.migrations.upgrade import upgrade
 from integration.launch import postgres, programs
+from integration.launch.guarding import Guard
 from integration.launch.home import home_at, make_home
-from integration.launch.placement import place
+from integration.launch.placement import place, remove_outside
 from integration.launch.stopping import Stop
 from tests.edge_stage import CREATED, Upstream, ask, edge_running, settings_for, upstream_running
 
@@ -28,15 +30,16 @@ TUPLE = '{"namespace": "Content", "object": "a", "relation": "%s", "subject_id":
 
 
 class Server:
-    """One PostgreSQL that a test may stop and start."""
+    """A PostgreSQL of this file alone: one test kills it, others count its locks."""
 
     def __init__(self, folder: Path) -> None:
-        home = home_at(folder)
+        self._guard = Guard()
+        self._home = home = home_at(folder)
         make_home(home)
         roles = (postgres.SUPERUSER, *postgres.DATABASES)
         passwords = {role: secrets.token_hex(8) for role in roles}
         self._cluster = postgres.Cluster(place(home, postgres.installed_programs()), passwords)
-        nothing = programs.Startup(os.environ, lambda _: None, Stop(), lambda _: None)
+        nothing = programs.Startup({}, print, Stop(), self._guard.watch)
         postgres.prepare(self._cluster, nothing)
         self.url = self._cluster.url("kleis")
         self.start()
@@ -47,6 +50,7 @@ class Server:
         with Path(os.devnull).open("wb") as output:
             program = postgres.program(self._cluster)
             self._process = programs.spawn(program, output=output.fileno())
+        self._guard.watch(programs.record_of(program, self._process.pid))
         deadline = time.monotonic() + 30
         while not postgres.is_ready(self._cluster):
             assert time.monotonic() < deadline
@@ -59,6 +63,8 @@ class Server:
     def stop(self) -> None:
         self._process.send_signal(postgres.program(self._cluster).stop_signal)
         self._process.wait(30)
+        self._guard.close()
+        remove_outside(self._home)
 
 
 @pytest.fixture(scope="module")
@@ -246,6 +252,25 @@ def test_a_lock_is_held_while_kratos_is_asked_and_freed_after(edge, database):
     assert answers[0].status == 200
     assert during == 1
     assert database.execute(held).fetchone()[0] == 0
+
+
+def test_a_client_that_leaves_neither_frees_the_lock_early_nor_hides_the_outcome(edge, database):
+    member = new_member(database, "active")
+    flow_id = uuid4()
+    held = "select count(*) from pg_locks where locktype = 'advisory' and granted"
+
+    for target in ("/self-service/settings", f"/self-service/registration?flow={flow_id}"):
+        connection = http.client.HTTPConnection("127.0.0.1", edge)
+        connection.request("POST", target, body=b"{}", headers=member | JSON)
+        time.sleep(0.1)
+        connection.close()
+    during = database.execute(held).fetchone()[0]
+    time.sleep(0.6)
+
+    assert during == 1
+    assert database.execute(held).fetchone()[0] == 0
+    known = database.execute("select state from flows where flow_id = %s", (flow_id,)).fetchone()
+    assert known == ("failed",)
 
 
 def test_a_settings_submit_without_a_session_needs_no_lock(edge):

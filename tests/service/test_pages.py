@@ -1,12 +1,7 @@
 """Pages over HTTP, in front of a stand-in for Kratos that plays its recorded answers."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from threading import Thread
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from bs4 import BeautifulSoup
@@ -16,54 +11,12 @@ from fastapi.testclient import TestClient
 from integration.services import make_services
 from integration.settings import Settings
 from integration.web import pages
+from tests.kratos_double import PUBLIC, KratosDouble, serving
 
-RECORDINGS = Path(__file__).parents[1] / "recordings"
-PUBLIC = "http://127.0.0.1:4455"
 FLOW = "0b1e7d5e-3b7c-4d42-8f3e-1f6a9d1c2b3a"
 CSRF_VIOLATION = {"error": {"id": "security_csrf_violation", "code": 403}}
 NO_SESSION = {"error": {"id": "session_inactive", "code": 401}}
-_POLL_SECONDS = 0.01
 NEEDS_AAL2 = {"error": {"id": "session_aal2_required", "code": 403}}
-
-
-class KratosDouble:
-    """Plays Kratos' public port: one answer a path, and a note of what it was asked."""
-
-    def __init__(self) -> None:
-        self.answers: dict[str, tuple[int, object]] = {}
-        self.asked: list[tuple[str, dict[str, list[str]], str]] = []
-
-    def recorded(self, kind: str, name: str, **changes: object) -> None:
-        flow = json.loads((RECORDINGS / f"{name}.json").read_text())
-        self.answers[f"/self-service/{kind}/flows"] = (200, flow | changes)
-
-    def refuses(self, kind: str, status: int, body: object) -> None:
-        self.answers[f"/self-service/{kind}/flows"] = (status, body)
-
-
-@contextmanager
-def serving(double: KratosDouble) -> Iterator[str]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            parts = urlsplit(self.path)
-            double.asked.append((parts.path, parse_qs(parts.query), self.headers["cookie"] or ""))
-            status, body = double.answers.get(parts.path, (404, {"error": {"code": 404}}))
-            self.send_response(status)
-            if 300 <= status < 400:
-                self.send_header("Location", f"{PUBLIC}/login")
-            self.end_headers()
-            self.wfile.write(body if isinstance(body, bytes) else json.dumps(body).encode())
-
-        def log_message(self, *_: object) -> None:
-            """Keep test output clean."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    Thread(target=server.serve_forever, args=(_POLL_SECONDS,), daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/"
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 @contextmanager
@@ -366,3 +319,56 @@ def test_outside_the_embedded_stack_there_is_no_mailbox(client, accept):
 def test_a_mailbox_without_its_database_is_a_page_that_says_try_again(kratos):
     with serving(kratos) as url, browser(url, embedded=True) as client:
         assert client.get("/dev/mailbox").status_code == 503
+
+
+def test_a_mails_link_is_shown_with_its_code_and_without_asking_for_patience(client, kratos):
+    kratos.recorded("verification", "verification_sent")
+    page = soup(client.get(f"/verification?flow={FLOW}&code=123456"))
+    assert "is filled in" in page.main.text
+    assert page.find(role="status") is None
+
+
+def test_every_button_of_the_settings_says_what_it_does(client, kratos):
+    kratos.recorded("settings", "settings")
+    page = soup(client.get(f"/account/settings?flow={FLOW}"))
+    words = [button.text for button in page.find_all("button")]
+    assert words == ["Save profile", "Save password", "Turn the app on", "Make new backup codes"]
+    assert page.find("label", {"for": "password-password"}).text == "New password"
+
+
+def test_who_comes_by_recovery_is_asked_for_the_password_first(client, kratos):
+    kratos.recorded("settings", "settings")
+    _, flow = kratos.answers["/self-service/settings/flows"]
+    flow["ui"]["messages"] = [{"id": 1060001, "type": "success", "text": "Recovered."}]
+    page = soup(client.get(f"/account/settings?flow={FLOW}"))
+    assert page.h2.text == "Change your password"
+    assert "choose a new password" in page.find(role="status").text
+
+
+def test_new_backup_codes_come_first_and_the_button_that_keeps_them_stands_out(client, kratos):
+    kratos.recorded("settings", "settings_lookup")
+    page = soup(client.get(f"/account/settings?flow={FLOW}"))
+    assert page.h2.text == "Backup codes"
+    button = page.section.find("button", {"name": "lookup_secret_confirm"})
+    assert "quiet" not in button.get("class", [])
+
+
+def test_a_page_with_errors_says_so_in_its_window_title(client, kratos):
+    kratos.recorded("registration", "registration_refused")
+    page = soup(client.get(f"/registration?flow={FLOW}"))
+    assert page.title.text.startswith("Error: ")
+    assert not page.h1.text.startswith("Error: ")
+
+
+def test_the_api_is_listed_on_a_page_of_our_own(client):
+    page = soup(client.get("/api/docs"))
+    assert page.main.find("a")["href"] == "/openapi.json"
+    assert page.find("script") is None
+
+
+def test_where_there_is_nothing_people_get_a_page_and_programs_do_not(client):
+    response = client.get("/nonsense", headers={"accept": "text/html,*/*;q=0.8"})
+    assert response.status_code == 404
+    assert soup(response).h1.text == "There is no such page"
+    assert "html" not in client.get("/nonsense", headers={"accept": "*/*"}).text
+    assert client.post("/nonsense", headers={"accept": "text/html"}).status_code == 405

@@ -73,7 +73,7 @@ class Person:
 
     def mails(self) -> list[dict[str, str]]:
         """Return this person's mails, oldest first."""
-        answer = httpx.get(self.stack.mailbox_url, params={"to": self.email}, headers=JSON)
+        answer = httpx.get(self.stack.facts["mailbox_url"], params={"to": self.email}, headers=JSON)
         answer.raise_for_status()
         return answer.json()["items"]
 
@@ -150,7 +150,7 @@ def another_person(people: Callable[[], Person]) -> Person:
 def permissions(stack: Any) -> Iterator[PermissionApi]:
     """Keto's questions, asked by an unmodified SDK with the stack's key."""
     client = ory_client.ApiClient(ory_client.Configuration(host=stack.edge_url))
-    client.default_headers["Authorization"] = f"Bearer {stack.admin_api_key}"
+    client.default_headers["Authorization"] = f"Bearer {stack.facts['admin_api_key']}"
     yield PermissionApi(client)
     client.rest_client.pool_manager.clear()
 
@@ -158,7 +158,7 @@ def permissions(stack: Any) -> Iterator[PermissionApi]:
 @pytest.fixture
 def admin(stack: Any) -> Iterator[httpx.Client]:
     """The admin paths, with the stack's key."""
-    headers = {"Authorization": f"Bearer {stack.admin_api_key}"}
+    headers = {"Authorization": f"Bearer {stack.facts['admin_api_key']}"}
     with httpx.Client(base_url=stack.edge_url, headers=headers, timeout=30) as client:
         yield client
 

@@ -18,7 +18,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateStack]:
     """A stack of this module's own: its tests end it and start it again."""
     private = PrivateStack(tmp_path_factory.mktemp("launch"))
     yield private
-    private.stop()
+    private.close()
 
 
 @pytest.fixture
