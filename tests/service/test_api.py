@@ -1,0 +1,70 @@
+"""Our API where Kratos and Keto do not answer: it says so, and tells nothing else."""
+
+from uuid import uuid4
+
+from integration.db import api_keys
+
+
+def test_it_is_alive_but_not_ready(api):
+    assert api.get("/health/alive").json() == {"status": "ok"}
+
+    answer = api.get("/health/ready")
+
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "1"
+    assert "missing" not in answer.json()
+
+
+def test_what_is_missing_is_told_to_operators_alone(api, services):
+    with services.transaction() as session:
+        token = api_keys.create(
+            session,
+            name="monitoring",
+            scopes=frozenset({"operations:read"}),
+            expires_at=None,
+            now=services.now(),
+        )
+
+    answer = api.get("/health/ready", headers={"Authorization": f"Bearer {token}"})
+
+    assert answer.json()["missing"] == ["kratos", "keto"]
+
+
+def test_nobody_is_somebody_without_credentials(api):
+    answer = api.get("/api/me")
+    assert answer.status_code == 401
+    assert answer.json()["type"] == "urn:kleis:problem:unauthenticated"
+
+
+def test_credentials_that_cannot_be_checked_are_not_believed(api):
+    answer = api.get("/api/me", headers={"X-Session-Token": "ory_st_x"})
+    assert answer.status_code == 503
+    assert answer.json()["type"] == "urn:kleis:problem:upstream_unavailable"
+    assert "127.0.0.1" not in answer.text
+
+
+def test_an_id_that_is_none_is_a_typed_problem(api):
+    answer = api.get("/api/flows/not-a-uuid")
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == [
+        {"pointer": "#/flow_id", "detail": answer.json()["errors"][0]["detail"]}
+    ]
+
+
+def test_a_flow_nobody_knows_is_not_found_by_an_operator_either(api, services):
+    with services.transaction() as session:
+        token = api_keys.create(
+            session,
+            name="admin",
+            scopes=frozenset({"identities:read"}),
+            expires_at=services.now(),
+            now=services.now(),
+        )
+    answer = api.get(f"/api/flows/{uuid4()}", headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == 503, "Kratos would have to be asked, for the key has expired"
+
+
+def test_a_path_that_is_not_there_is_a_problem_too(api):
+    answer = api.get("/api/nothing")
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
