@@ -1,11 +1,12 @@
-"""`kleis serve …`: one process of Kleis in the foreground."""
+"""`kleis serve …`: one process of Kleis in the foreground.
+
+Each command imports what it serves: the edge is to know neither FastAPI nor Celery.
+"""
+# ruff: noqa: PLC0415
 
 import click
-import uvicorn
 
-from integration import service, worker
 from integration.cli.context import Environment
-from integration.edge.app import make_edge
 from integration.observability import configure_logging
 from integration.settings import Settings
 
@@ -19,6 +20,10 @@ def serve() -> None:
 @click.pass_obj
 def edge(environment: Environment) -> None:
     """The one origin: forwards to Ory and to the service."""
+    import uvicorn
+
+    from integration.edge.app import make_edge
+
     settings = _start(environment, "edge")
     uvicorn.run(
         make_edge(settings),
@@ -37,6 +42,8 @@ def edge(environment: Environment) -> None:
 @click.pass_obj
 def run_service(environment: Environment) -> None:
     """Our API and pages, and the private hooks listener."""
+    from integration import service
+
     service.serve(_start(environment, "service"))
 
 
@@ -44,6 +51,8 @@ def run_service(environment: Environment) -> None:
 @click.pass_obj
 def run_worker(environment: Environment) -> None:
     """Celery with its schedule: effects, sweeps, the reconciler."""
+    from integration import worker
+
     worker.run(_start(environment, "worker"))
 
 

@@ -27,6 +27,8 @@ def show_mailbox(request: Request, services: UsesServices, to: str | None = None
     """Show the mails: a page newest first, or JSON oldest first where JSON is asked for."""
     if not services.settings.embedded:
         raise NotFoundError("There is no such page.")
+    # PostgreSQL has no text with this character in it, and refuses to look for one.
+    to = (to or "").replace("\0", "")
     with services.transaction() as session:
         mails = mailbox.mails(session, to=to or None)
     if "application/json" in request.headers.get("accept", ""):
@@ -38,7 +40,7 @@ def show_mailbox(request: Request, services: UsesServices, to: str | None = None
         title="Mailbox",
         is_private=True,
         shows_mail=True,
-        to=to or "",
+        to=to,
         total=len(mails),
         mails=[_to_view(mail) for mail in newest],
     )

@@ -14,7 +14,10 @@ class ForPeople(PageRoute):
     """A route that only exists for somebody who looks at it in a browser."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        if scope["type"] != "http" or "text/html" not in Request(scope).headers.get("accept", ""):
+        if scope["type"] != "http" or scope["path"].endswith("/"):
+            # With a slash too many, the router sends people to the page without it.
+            return Match.NONE, {}
+        if "text/html" not in Request(scope).headers.get("accept", ""):
             return Match.NONE, {}
         return super().matches(scope)
 
