@@ -57,6 +57,7 @@ def serve_edge(port: int, upstream_port: int) -> None:
         database_url="postgresql://kleis@127.0.0.1:1/kleis",
         valkey_url="redis://127.0.0.1:1/0",
         hook_secret="only for this benchmark",  # noqa: S106 - nothing listens
+        secret="only for this benchmark",  # noqa: S106 - nothing is signed
         kratos_public_url=here,
         service_url=here,
     )

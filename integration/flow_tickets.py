@@ -8,6 +8,8 @@ import hashlib
 import hmac
 from uuid import UUID
 
+from integration.keys import derive
+
 COOKIE = "kleis_flow"
 PATH = "/api/flows"
 LIFETIME_SECONDS = 86_400
@@ -17,9 +19,9 @@ def issue(secret: str, flow_id: UUID) -> str:
     """Return the value of the cookie for one flow.
 
     Args:
-        secret: Known to edge and service. The key is derived from it, for this use alone.
+        secret: `KLEIS_SECRET`, which edge and service share.
     """
-    key = hmac.digest(secret.encode(), b"kleis flow ticket", hashlib.sha256)
+    key = derive(secret, "flow ticket")
     return f"{flow_id}.{hmac.new(key, flow_id.bytes, hashlib.sha256).hexdigest()}"
 
 

@@ -81,6 +81,11 @@ class Settings(BaseSettings):
         description="Shared with Kratos; travels in `X-Kleis-Hook-Secret`. At least 16 characters."
     )
 
+    secret: Secret = Field(
+        description="Keys for cookies, tickets and keyed hashes are derived from it; the same for "
+        "every process. At least 16 characters."
+    )
+
     bind: str = Field(default="127.0.0.1", description="Address the Kleis processes listen on.")
     port_edge: Port = Field(default=4455, description="Port of the edge.")
     port_hooks: Port = Field(default=4456, description="Port of the private hooks listener.")

@@ -204,6 +204,7 @@ def settings_for(port: int, **changes) -> Settings:
         "database_url": "postgresql://kleis:wrong@127.0.0.1:1/kleis",
         "valkey_url": "redis://127.0.0.1:1/0",
         "hook_secret": "a secret of enough length",
+        "secret": "another secret of enough length",
         "kratos_public_url": here,
         "kratos_admin_url": here,
         "keto_read_url": here,

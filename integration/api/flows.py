@@ -55,7 +55,7 @@ def get_flow(flow_id: UUID, request: Request, services: UsesServices) -> FlowVie
     is_admin = has_scope(request, services, _ADMIN_SCOPE)
     with services.transaction() as session:
         known = flows.get(session, flow_id)
-    secret = services.settings.hook_secret.get_secret_value()
+    secret = services.settings.secret.get_secret_value()
     ticket = request.cookies.get(flow_tickets.COOKIE, "")
     if known is not None and (is_admin or flow_tickets.shows(secret, ticket, flow_id)):
         return _recorded(known)

@@ -14,7 +14,7 @@ class FlowTicket:
     """Adds the cookie. Never for a native client: Kratos refuses those that send cookies."""
 
     def __init__(self, settings: Settings) -> None:
-        self._secret = settings.hook_secret.get_secret_value()
+        self._secret = settings.secret.get_secret_value()
         self._secure = "; Secure" if settings.public_url.scheme == "https" else ""
 
     def added(self, submit: Submit, answer: Answer) -> Answer:

@@ -31,6 +31,7 @@ class Credentials:
     kratos_password: str
     keto_password: str
     hook_secret: str
+    kleis_secret: str
     cookie_secret: str
     cipher_secret: str
     default_secret: str
@@ -45,6 +46,7 @@ def new_credentials() -> Credentials:
         kratos_password=_random(32),
         keto_password=_random(32),
         hook_secret=_random(43),
+        kleis_secret=_random(43),
         cookie_secret=_random(43),
         cipher_secret=_random(32),
         default_secret=_random(43),

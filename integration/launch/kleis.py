@@ -39,6 +39,7 @@ def settings_for(
         "service_url": f"http://{HOST}:{stack.port_service}/",
         "hooks_url": f"http://{HOST}:{stack.port_hooks}/",
         "hook_secret": credentials.hook_secret,
+        "secret": credentials.kleis_secret,
         "bind": HOST,
         "port_edge": str(stack.port_edge),
         "port_hooks": str(stack.port_hooks),

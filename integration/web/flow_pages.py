@@ -17,6 +17,7 @@ router = APIRouter(route_class=PageRoute)
 
 _MARKER = "kleis_started"
 _MARKER_SECONDS = 60
+_CONFIRMED_BEFORE_ID = 4070002
 _RECOVERED_ID = 1060001
 _NOT_VERIFIED_ID = 4000010
 _NOT_VERIFIED_CODE = "email_not_verified"
@@ -59,7 +60,7 @@ def _show(kind: FlowKind, request: Request, services: Services) -> Response:
     flow = services.flows.get_flow(kind, flow_id, request.headers.get("cookie", ""))
     if isinstance(flow, Refusal):
         return _turn_away(kind, flow, request, public_url)
-    if flow.state == "passed_challenge":
+    if flow.state == "passed_challenge" or _was_confirmed_before(flow):
         return _done(kind, flow)
     return _form(kind, flow, public_url, code=addresses.code(query.get("code", "")))
 
@@ -149,6 +150,14 @@ def _form_targets(flow: Flow, public_url: str) -> tuple[str, ...] | None:
     if return_to and not return_to.startswith("/"):
         targets.append(origin_of(return_to))
     return tuple(targets)
+
+
+def _was_confirmed_before(flow: Flow) -> bool:
+    """Tell whether Kratos answers somebody who followed the link, or pressed the button, twice.
+
+    It does so with a new flow, which asks for an address and would only send another code.
+    """
+    return any(message.id == _CONFIRMED_BEFORE_ID for message in flow.ui.messages or ())
 
 
 def _first(flow: Flow) -> str | None:

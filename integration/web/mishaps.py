@@ -20,8 +20,9 @@ class Mishap:
 _BY_ID = {
     "security_csrf_violation": Mishap(
         "Please start again",
-        "Your browser did not send the cookie that shows this form is yours. It may be too old, "
-        "or cookies are blocked.",
+        "We could not tell that this form is yours. It may be too old, or was sent before, or your "
+        "browser keeps no cookies. If you have just signed up, look into your mail: it may have "
+        "worked.",
         (_LOG_IN, _START),
     ),
     "security_identity_mismatch": Mishap(

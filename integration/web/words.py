@@ -78,11 +78,21 @@ _CAPTIONS = {
     1050017: "Or type this key into the app:",
     1050010: "Keep these codes where only you can find them. Each works once.",
 }
+_TOO_OLD = "This page was open for too long. Nothing was changed: please try again."
+_CODE_TOO_OLD = "The code is too old. Ask for a new one here."
 _SENTENCES = {
     4000002: "Please fill this in.",
     4000006: "That does not match. Check the e-mail address or username, and the password.",
+    4000007: "This e-mail address or username is taken. If the account is yours, log in instead.",
     4000008: "This code is wrong. Your app shows a new one every half minute.",
     4000010: "Your e-mail address is not confirmed yet.",
+    4000031: "This password is too much like your e-mail address or username.",
+    4000032: "This password is too short. Please use at least 8 characters.",
+    4010001: _TOO_OLD,
+    4040001: _TOO_OLD,
+    4050001: _TOO_OLD,
+    4060005: _CODE_TOO_OLD,
+    4070005: _CODE_TOO_OLD,
     1010003: "You logged in a while ago, so we ask once more.",
     1010004: "Your account asks for a second step.",
     1010014: "We sent a mail with a code. Nothing there? Check the spam folder.",
@@ -91,6 +101,7 @@ _SENTENCES = {
     1080003: "We sent a mail with a code. Nothing there? Check the spam folder and the spelling.",
     1060001: "You are back in. Please choose a new password now.",
     1060003: "If this address belongs to an account, a mail with a code is on its way.",
+    4060001: "This code was used already. Ask for a new one if you still need it.",
     4070006: "This code is wrong, or was used before. Please try again.",
     4060006: "This code is wrong, or was used before. Please try again.",
 }

@@ -46,6 +46,8 @@ def test_from_the_start_page_to_a_new_password(
     browser.press("Confirm my address")
     assert browser.heading == "Your address is confirmed"
     assert email_step(browser, stack, registration_flow_id) == "completed"
+    browser.go(the_link)
+    assert browser.heading == "Your address is confirmed"
 
     browser.follow("Log in")
     log_in(browser, newcomer.email, newcomer.password)

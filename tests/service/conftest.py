@@ -42,6 +42,7 @@ def settings(database_url: str, valkey_url: str) -> Settings:
         database_url=database_url,
         valkey_url=valkey_url,
         hook_secret=HOOK_SECRET,
+        secret="a-secret-for-tests-alone",
         kratos_public_url=CLOSED,
         kratos_admin_url=CLOSED,
         keto_read_url=CLOSED,
