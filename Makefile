@@ -6,7 +6,7 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
 	--no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status test check docs lock
+.PHONY: help up down status test bench check docs lock
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -22,6 +22,13 @@ status: .venv/run.stamp ## Show what runs. ARGS=--json for programs
 
 test: check ## Everything: the checks, then every test. ARGS goes to pytest
 	$(BIN)/pytest $(if $(ARGS),$(ARGS),tests/service tests/system tests/browser)
+
+bench: .venv/test.stamp ## The long benchmarks of docs/performance.md; wants a quiet machine
+	$(BIN)/python -m benchmarks.session_check --requests 1000000
+	$(BIN)/python -m benchmarks.logins
+	$(BIN)/python -m benchmarks.edge_forwarding
+	$(BIN)/python -m benchmarks.passwords
+	$(BIN)/python -m benchmarks.limiter
 
 check: .venv/test.stamp ## Format, lint, types, import contracts, and the tests that need no server
 	$(BIN)/ruff format --check .

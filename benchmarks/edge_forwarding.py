@@ -56,8 +56,8 @@ def serve_edge(port: int, upstream_port: int) -> None:
     settings = Settings(
         database_url="postgresql://kleis@127.0.0.1:1/kleis",
         valkey_url="redis://127.0.0.1:1/0",
-        hook_secret="only for this benchmark",  # noqa: S106 - nothing listens
-        secret="only for this benchmark",  # noqa: S106 - nothing is signed
+        hook_secret="only for this benchmark",
+        secret="only for this benchmark",
         kratos_public_url=here,
         service_url=here,
     )
@@ -112,7 +112,7 @@ async def rounds(direct: int, through: int, seconds: float) -> None:
         ratio, added, plain_rate, edge_rate = (
             statistics.median(values) for values in zip(*pairs, strict=True)
         )
-        print(  # noqa: T201 - its output
+        print(
             f"{connections:>2} connections: through the edge / direct = {ratio:.2f}"
             f"  (+{added:.2f} ms median; {edge_rate:.0f}/s against {plain_rate:.0f}/s)"
         )

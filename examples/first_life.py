@@ -121,7 +121,7 @@ def live(stack: dict[str, Any], say: Callable[[str], None] = print) -> dict[str,
     edge_url = stack["edge_url"]
     name = f"guest-{secrets.token_hex(4)}"
     person = {"email": f"{name}@kleis.example", "username": name}
-    password = secrets.token_urlsafe(16)
+    password = f"Correct-Horse-{secrets.token_hex(8)}"
     with _client(edge_url) as client:
         frontend = ory_client.FrontendApi(client)
         verification = register(frontend, person, password)

@@ -3,11 +3,22 @@
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from policies.registration import RegistrationAttempt
 
+
+def _attempt_id(given: object) -> UUID | None:
+    """What is no id says as little as none: the password counts as not judged."""
+    try:
+        return UUID(str(given))
+    except ValueError:
+        return None
+
+
 Text = Annotated[str, Field(max_length=1024)]
+# 128 random bits of the edge's; "" when the submit came past the edge.
+AttemptId = Annotated[UUID | None, BeforeValidator(_attempt_id)]
 NIL = UUID(int=0)
 
 
@@ -50,6 +61,18 @@ class RegistrationCompleted(HookPayload):
     identity_id: UUID
     traits: Traits
     verified: bool
+
+
+class RegistrationPasswordSubmitted(RegistrationSubmitted):
+    """The same with a password, which the edge judged under `attempt`."""
+
+    attempt: AttemptId
+
+
+class RegistrationPasswordCompleted(RegistrationCompleted):
+    """The same with a password."""
+
+    attempt: AttemptId
 
 
 class VerificationCompleted(HookPayload):
@@ -98,6 +121,18 @@ class SettingsCompleted(HookPayload):
     flow_id: UUID
     identity_id: UUID
     traits: Traits
+
+
+class SettingsPasswordSubmitted(SettingsSubmitted):
+    """Before a password is changed; the edge judged the new one under `attempt`."""
+
+    attempt: AttemptId
+
+
+class SettingsPasswordCompleted(SettingsCompleted):
+    """After a password was changed."""
+
+    attempt: AttemptId
 
 
 class CourierMail(HookPayload):

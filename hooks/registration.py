@@ -9,13 +9,21 @@ from sqlalchemy.orm import Session
 
 from hooks import replies
 from hooks.authentication import FromKratos
-from hooks.payloads import RegistrationCompleted, RegistrationSubmitted, Traits
+from hooks.payloads import (
+    RegistrationCompleted,
+    RegistrationPasswordCompleted,
+    RegistrationPasswordSubmitted,
+    RegistrationSubmitted,
+    Traits,
+)
 from integration import members
+from integration.db import passwords
 from integration.dependencies import Transaction, UsesServices
 from integration.rules import registration_rules
 from policies.authority import Role
-from policies.decisions import Deny
+from policies.decisions import Decision, Deny, decide_all
 from policies.lifecycle import Actor, Status
+from policies.passwords import decide_by_verdict
 from policies.registration import decide_registration, new_member
 
 router = APIRouter(prefix="/hooks/registration", dependencies=[FromKratos])
@@ -25,7 +33,24 @@ router = APIRouter(prefix="/hooks/registration", dependencies=[FromKratos])
 def registration_submitted(payload: RegistrationSubmitted, services: UsesServices) -> Response:
     """The person waits for this answer. Nothing is written: nothing exists yet."""
     rules = registration_rules(services.settings)
-    decision = decide_registration(payload.traits.to_attempt(), rules)
+    return _answer(decide_registration(payload.traits.to_attempt(), rules))
+
+
+@router.post("/password/submitted")
+def registration_password_submitted(
+    payload: RegistrationPasswordSubmitted, session: Transaction, services: UsesServices
+) -> Response:
+    """The same with a password: what the edge said of it counts, and silence is a no."""
+    rules = registration_rules(services.settings)
+    verdict = passwords.verdict(session, payload.attempt, flow_id=payload.flow_id, identity_id=None)
+    return _answer(
+        decide_all(
+            decide_registration(payload.traits.to_attempt(), rules), decide_by_verdict(verdict)
+        )
+    )
+
+
+def _answer(decision: Decision) -> Response:
     if isinstance(decision, Deny):
         return replies.refuse(decision)
     return replies.go_on_with(
@@ -44,6 +69,15 @@ def registration_completed(
     )
     if payload.verified:
         members.verify(session, payload.identity_id, actor=Actor.PROVIDER, now=now)
+
+
+@router.post("/password/completed", status_code=204)
+def registration_password_completed(
+    payload: RegistrationPasswordCompleted, session: Transaction, services: UsesServices
+) -> None:
+    """The same with a password, which is the first that may not come back."""
+    registration_completed(payload, session, services)
+    passwords.promote(session, payload.attempt, payload.identity_id)
 
 
 def ensure_registered(

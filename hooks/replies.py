@@ -40,6 +40,17 @@ MESSAGE_IDS: dict[str, int] = {
         45: "account_deactivated",
         46: "account_deleted",
         47: "account_not_ready",
+        61: "password_too_short",
+        62: "password_too_long",
+        63: "password_without_upper",
+        64: "password_without_lower",
+        65: "password_without_digit",
+        66: "password_without_special",
+        67: "password_common",
+        68: "password_personal",
+        69: "password_guessable",
+        70: "password_reused",
+        71: "password_unchecked",
     }.items()
 }
 
@@ -56,9 +67,11 @@ def go_on_with(identity: dict[str, Any]) -> Response:
 
 def refuse(denial: Deny) -> Response:
     """Stop the flow and show the reasons where the person typed."""
+    by_field: dict[str, list[dict[str, object]]] = {}
+    for reason in denial.reasons:
+        by_field.setdefault(reason.pointer or "#/", []).append(_message(reason))
     messages = [
-        {"instance_ptr": reason.pointer or "#/", "messages": [_message(reason)]}
-        for reason in denial.reasons
+        {"instance_ptr": pointer, "messages": reasons} for pointer, reasons in by_field.items()
     ]
     return JSONResponse({"messages": messages}, status_code=status.HTTP_400_BAD_REQUEST)
 

@@ -5,11 +5,19 @@ from fastapi.responses import Response
 
 from hooks import replies
 from hooks.authentication import FromKratos
-from hooks.payloads import SettingsCompleted, SettingsSubmitted
-from integration.db import members
+from hooks.payloads import (
+    SettingsCompleted,
+    SettingsPasswordCompleted,
+    SettingsPasswordSubmitted,
+    SettingsSubmitted,
+)
+from integration import password_changes
+from integration.db import members, passwords
 from integration.dependencies import Transaction, UsesServices
 from integration.rules import registration_rules
-from policies.decisions import Deny
+from integration.settings import Settings
+from policies.decisions import Decision, Deny, decide_all
+from policies.passwords import decide_by_verdict
 from policies.registration import decide_change_of_traits
 
 router = APIRouter(prefix="/hooks/settings", dependencies=[FromKratos])
@@ -18,12 +26,18 @@ router = APIRouter(prefix="/hooks/settings", dependencies=[FromKratos])
 @router.post("/submitted")
 def settings_submitted(payload: SettingsSubmitted, services: UsesServices) -> Response:
     """Blocking: what a registration would refuse, a later change may not bring in."""
-    decision = decide_change_of_traits(
-        payload.traits_before.to_attempt(),
-        payload.traits.to_attempt(),
-        registration_rules(services.settings),
+    return _answer(_on_traits(payload, services.settings))
+
+
+@router.post("/password/submitted")
+def settings_password_submitted(
+    payload: SettingsPasswordSubmitted, session: Transaction, services: UsesServices
+) -> Response:
+    """The same with a new password: what the edge said of it counts, and silence is a no."""
+    verdict = passwords.verdict(
+        session, payload.attempt, flow_id=payload.flow_id, identity_id=payload.identity_id
     )
-    return replies.refuse(decision) if isinstance(decision, Deny) else replies.go_on()
+    return _answer(decide_all(_on_traits(payload, services.settings), decide_by_verdict(verdict)))
 
 
 @router.post("/completed", status_code=204)
@@ -36,3 +50,24 @@ def settings_completed(payload: SettingsCompleted, session: Transaction) -> None
     member.username = payload.traits.username
     member.first_name = payload.traits.first_name
     member.last_name = payload.traits.last_name
+
+
+@router.post("/password/completed", status_code=204)
+def settings_password_completed(
+    payload: SettingsPasswordCompleted, session: Transaction, services: UsesServices
+) -> None:
+    """The password is changed: it counts as used, and everything follows that has to."""
+    settings_completed(payload, session)
+    password_changes.record(session, payload.identity_id, payload.attempt, now=services.now())
+
+
+def _on_traits(payload: SettingsSubmitted, settings: Settings) -> Decision:
+    return decide_change_of_traits(
+        payload.traits_before.to_attempt(),
+        payload.traits.to_attempt(),
+        registration_rules(settings),
+    )
+
+
+def _answer(decision: Decision) -> Response:
+    return replies.refuse(decision) if isinstance(decision, Deny) else replies.go_on()

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +13,7 @@ from integration.db.tables import OutboxEffect
 from policies.decisions import (
     DeleteIdentity,
     Effect,
+    EndOlderSessions,
     EndSessions,
     PublishEvent,
     SendMail,
@@ -26,6 +27,7 @@ LANES: dict[type[Effect], str] = {
     SyncAuthority: "authority",
     SyncIdentity: "identity",
     EndSessions: "identity",
+    EndOlderSessions: "sessions",
     DeleteIdentity: "identity",
     SendMail: "mail",
     PublishEvent: "event",
@@ -34,6 +36,7 @@ KINDS: dict[str, type[Effect]] = {
     "sync_authority": SyncAuthority,
     "sync_identity": SyncIdentity,
     "end_sessions": EndSessions,
+    "end_older_sessions": EndOlderSessions,
     "delete_identity": DeleteIdentity,
     "send_mail": SendMail,
     "publish_event": PublishEvent,
@@ -67,6 +70,28 @@ def record(
         )
 
 
+def record_later(
+    session: Session,
+    identity_id: UUID,
+    effect: Effect,
+    *,
+    effect_id: UUID,
+    delay: timedelta,
+    now: datetime,
+) -> None:
+    """Ask for one effect that must not start before `delay` has passed."""
+    outbox.add(
+        session,
+        lane=LANES[type(effect)],
+        kind=_KIND_OF[type(effect)],
+        identity_id=identity_id,
+        payload=_payload(effect),
+        now=now,
+        effect_id=effect_id,
+        delay=delay,
+    )
+
+
 def record_reconciliation(session: Session, identity_id: UUID, *, now: datetime) -> None:
     """Ask for one identity to be compared with Kratos and Keto."""
     outbox.add(
@@ -89,10 +114,16 @@ def restore(row: OutboxEffect) -> Effect:
     if kind is PublishEvent:
         facts = tuple(sorted(row.payload["facts"].items()))
         return PublishEvent(row.payload["name"], facts)
+    if kind is SendMail:
+        mentioned = tuple(sorted(row.payload.get("facts", {}).items()))
+        return SendMail(row.payload["template"], mentioned)
     return kind(**row.payload)
 
 
 def _payload(effect: Effect) -> dict[str, Any]:
     if isinstance(effect, PublishEvent):
         return {"name": effect.name, "facts": dict(effect.facts)}
+    if isinstance(effect, SendMail):
+        mentioned = {"facts": dict(effect.facts)} if effect.facts else {}
+        return {"template": effect.template, **mentioned}
     return asdict(effect)

@@ -15,6 +15,9 @@ from pydantic import AnyHttpUrl, Field, PositiveInt, SecretStr, StringConstraint
 from pydantic.functional_validators import BeforeValidator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from integration.limit_settings import LimitSettings
+from policies.passwords import PasswordProfile
+
 PREFIX = "KLEIS_"
 
 
@@ -33,7 +36,7 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 Secret = Annotated[SecretStr, Field(min_length=16)]
 
 
-class Settings(BaseSettings):
+class Settings(LimitSettings):
     """What the edge, the service and the worker need to know."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
@@ -98,6 +101,11 @@ class Settings(BaseSettings):
     max_body_bytes: PositiveInt = Field(
         default=1_048_576, description="Largest request body the edge forwards, in bytes."
     )
+    max_import_bytes: PositiveInt = Field(
+        default=5_242_880,
+        description="Largest body on `/admin/…`, in bytes: a batch of identities. Kratos takes "
+        "5 MiB.",
+    )
     connect_timeout: timedelta = Field(
         default=timedelta(seconds=1),
         gt=timedelta(0),
@@ -134,6 +142,12 @@ class Settings(BaseSettings):
         default=frozenset(),
         description="Usernames nobody may take, besides the built-in list, comma-separated.",
     )
+    password_profile: PasswordProfile = Field(
+        default=PasswordProfile.SEED,
+        description="Rules for new passwords. `seed`: 8 characters, a capital and a small letter, "
+        "a digit, a special character. `nist`: 15 characters (8 with a second factor), strength "
+        "instead of kinds of characters. Both: no common password, no name, none used before.",
+    )
     unverified_lifetime: timedelta = Field(
         default=timedelta(days=1),
         gt=timedelta(0),
@@ -143,6 +157,11 @@ class Settings(BaseSettings):
         default=timedelta(days=30),
         gt=timedelta(0),
         description="After this long as `expired`, the identity is deleted and its names are free.",
+    )
+    login_attempts_lifetime: timedelta = Field(
+        default=timedelta(days=90),
+        gt=timedelta(0),
+        description="How long the record of a login attempt is kept.",
     )
 
     mail_from: str = Field(

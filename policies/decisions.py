@@ -43,6 +43,17 @@ class EndSessions:
 
 
 @dataclass(frozen=True, slots=True)
+class EndOlderSessions:
+    """Delete the Kratos sessions of the member that began before a moment, and no younger ones.
+
+    Attributes:
+        before: ISO 8601, with its offset.
+    """
+
+    before: str
+
+
+@dataclass(frozen=True, slots=True)
 class DeleteIdentity:
     """Delete the identity in Kratos; its names are free afterwards."""
 
@@ -53,9 +64,11 @@ class SendMail:
 
     Attributes:
         template: Name of a template in `integration/mail/templates`, such as `welcome`.
+        facts: Names and values that the template mentions, besides those of every mail.
     """
 
     template: str
+    facts: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +85,13 @@ class PublishEvent:
 
 
 Effect: TypeAlias = (
-    SyncAuthority | SyncIdentity | EndSessions | DeleteIdentity | SendMail | PublishEvent
+    SyncAuthority
+    | SyncIdentity
+    | EndSessions
+    | EndOlderSessions
+    | DeleteIdentity
+    | SendMail
+    | PublishEvent
 )
 
 
@@ -95,3 +114,23 @@ class Deny:
 
 
 Decision: TypeAlias = Allow | Deny
+
+
+def decide_all(*decisions: Decision) -> Decision:
+    """Allow what every decision allows; else deny with the reasons of all."""
+    reasons = tuple(
+        reason
+        for decision in decisions
+        if isinstance(decision, Deny)
+        for reason in decision.reasons
+    )
+    if reasons:
+        return Deny(reasons)
+    return Allow(
+        tuple(
+            effect
+            for decision in decisions
+            if isinstance(decision, Allow)
+            for effect in decision.effects
+        )
+    )

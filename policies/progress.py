@@ -104,6 +104,8 @@ _NAMES = {
     Kind.OAUTH: OAUTH_STEPS,
     Kind.PROFILE: PROFILE_STEPS,
 }
+# Apart, they would tell strangers who has an account.
+_ONE_STEP = ("user_lookup", "password_verification")
 # Whatever comes first in this list, and any step is in, is the state of the whole.
 _LOUDEST = (StepState.FAILED, StepState.RUNNING, StepState.WAITING)
 
@@ -155,13 +157,48 @@ def registration_refused(step: str, at: datetime) -> Steps:
     Raises:
         ValueError: A registration has no such step.
     """
-    failed = REGISTRATION_STEPS.index(step)
+    return _reached(REGISTRATION_STEPS, step, StepState.FAILED, at)
+
+
+def login_succeeded(at: datetime) -> Steps:
+    """Give the steps of a login that gave a session."""
+    return tuple(Step(name, StepState.COMPLETED, at) for name in LOGIN_STEPS)
+
+
+def login_failed(step: str, at: datetime) -> Steps:
+    """Give the steps of a login that failed at `step`: those before it went well.
+
+    Raises:
+        ValueError: A login has no such step.
+    """
+    return _reached(LOGIN_STEPS, step, StepState.FAILED, at)
+
+
+def login_waiting(at: datetime) -> Steps:
+    """Give the steps of a login that waits for a code, or for a provider to answer."""
+    return _reached(LOGIN_STEPS, "password_verification", StepState.WAITING, at)
+
+
+def without_oracle(steps: Steps) -> Steps:
+    """Give the steps of a login for eyes that may not learn who exists.
+
+    `user_lookup` and `password_verification` read as one step: both failed when either did, both
+    unfinished when either is, at the same moment.
+    """
+    pair = [step for step in steps if step.name in _ONE_STEP]
+    states = {step.state for step in pair}
+    order = (*_LOUDEST, StepState.PENDING)
+    state = next((each for each in order if each in states), StepState.COMPLETED)
+    moments = [step.at for step in pair if step.state is state]
+    at = max((moment for moment in moments if moment is not None), default=None)
     return tuple(
-        Step(name, StepState.COMPLETED if index < failed else StepState.FAILED, at)
-        if index <= failed
-        else Step(name)
-        for index, name in enumerate(REGISTRATION_STEPS)
+        replace(step, state=state, at=at) if step.name in _ONE_STEP else step for step in steps
     )
+
+
+def step_without_oracle(step: str) -> str:
+    """Name the step a login failed at, for eyes that may not learn who exists."""
+    return _ONE_STEP[-1] if step in _ONE_STEP else step
 
 
 def failed_registration_step(messages: Iterable[tuple[int, str | None]]) -> str:
@@ -187,6 +224,16 @@ def _step_of(message: int, node: str | None) -> str:
     if on_trait or message >= OWN_MESSAGES or message in _SCHEMA_MESSAGES:
         return "validation"
     return "user_creation"
+
+
+def _reached(names: tuple[str, ...], step: str, state: StepState, at: datetime) -> Steps:
+    reached = names.index(step)
+    return tuple(
+        Step(name, StepState.COMPLETED if index < reached else state, at)
+        if index <= reached
+        else Step(name)
+        for index, name in enumerate(names)
+    )
 
 
 def _email_verification(steps: Steps, state: StepState, at: datetime) -> Steps:

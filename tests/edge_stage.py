@@ -16,6 +16,7 @@ import uvicorn
 from aiohttp import web
 
 from integration.edge.app import make_edge
+from integration.edge.http_protocol import EdgeProtocol
 from integration.settings import Settings
 
 HOOKS_URL = "http://127.0.0.1:1/"
@@ -149,8 +150,8 @@ class Upstream:
 
 
 @contextmanager
-def upstream_running() -> Iterator[Upstream]:
-    upstream = Upstream()
+def upstream_running(upstream: Upstream | None = None) -> Iterator[Upstream]:
+    upstream = upstream or Upstream()
     loop = asyncio.new_event_loop()
 
     async def start() -> web.AppRunner:
@@ -183,7 +184,8 @@ def edge_running(settings: Settings) -> Iterator[int]:
             server_header=False,
             log_config=None,
             lifespan="on",
-            http="httptools",
+            http=EdgeProtocol,
+            ws="none",
         )
     )
     thread = threading.Thread(target=server.run)

@@ -51,18 +51,20 @@ class FlowView(BaseModel):
 @router.get("/{flow_id}", response_model_exclude_none=False)
 def get_flow(flow_id: UUID, request: Request, services: UsesServices) -> FlowView:
     """Return a flow to whom Kratos would show it: the browser that has its cookie, a native
-    client that knows its id, or an admin's key. 404 for everybody else."""
+    client that knows its id, or an admin's key. 404 for everybody else.
+
+    Of a login, `user_lookup` and `password_verification` read as one step except to admins."""
     is_admin = has_scope(request, services, _ADMIN_SCOPE)
     with services.transaction() as session:
         known = flows.get(session, flow_id)
     secret = services.settings.secret.get_secret_value()
     ticket = request.cookies.get(flow_tickets.COOKIE, "")
     if known is not None and (is_admin or flow_tickets.shows(secret, ticket, flow_id)):
-        return _recorded(known)
+        return _recorded(known) if is_admin else _for_others(known)
     kind = _kind_shown_to(services, flow_id, request.headers.get("cookie"), known)
     if kind is None:
         raise NotFoundError("There is no such flow.")
-    return _recorded(known) if known is not None else _started(flow_id, kind)
+    return _for_others(known) if known is not None else _started(flow_id, kind)
 
 
 def _kind_shown_to(
@@ -89,3 +91,15 @@ def _recorded(flow: Flow) -> FlowView:
         steps=[StepView(**item) for item in flow.steps],
         error=FlowErrorView(**flow.error) if flow.error else None,
     )
+
+
+def _for_others(flow: Flow) -> FlowView:
+    """Return a flow without what would tell who has an account."""
+    view = _recorded(flow)
+    if flow.kind != Kind.LOGIN:
+        return view
+    steps = progress.without_oracle(flows.steps_of(flow))
+    view.steps = [StepView(name=step.name, state=step.state, at=step.at) for step in steps]
+    if view.error is not None:
+        view.error.step = progress.step_without_oracle(view.error.step)
+    return view

@@ -16,6 +16,7 @@ COMMANDS = {
     "doctor": "integration.cli.doctor:doctor",
     "down": "integration.cli.stack:down",
     "key": "integration.cli.key:key",
+    "limits": "integration.cli.limits:limits",
     "member": "integration.cli.member:member",
     "migrate": "integration.cli.migrate:migrate",
     "outbox": "integration.cli.outbox:outbox",

@@ -19,7 +19,7 @@ def connected(environment: Environment) -> Iterator[Services]:
     """Open services for one command, and show its errors as one sentence."""
     # To standard error: what is printed is for programs too.
     configure_logging(level="warning", log_format="console", process="cli")
-    services = make_services(_settings(environment), pool_size=2)
+    services = make_services(settings_of(environment), pool_size=2)
     try:
         yield services
     except KleisError as error:
@@ -29,7 +29,7 @@ def connected(environment: Environment) -> Iterator[Services]:
         services.close()
 
 
-def _settings(environment: Environment) -> Settings:
+def settings_of(environment: Environment) -> Settings:
     """Return the settings in the environment; without a database there, those of `make up`."""
     if f"{PREFIX}DATABASE_URL" not in environment.variables:
         home = home_at(environment.stack_settings().home)

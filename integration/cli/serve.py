@@ -23,12 +23,15 @@ def edge(environment: Environment) -> None:
     import uvicorn
 
     from integration.edge.app import make_edge
+    from integration.edge.http_protocol import EdgeProtocol
 
     settings = _start(environment, "edge")
     uvicorn.run(
         make_edge(settings),
         host=settings.bind,
         port=settings.port_edge,
+        http=EdgeProtocol,
+        ws="none",
         log_config=None,
         access_log=False,
         server_header=False,

@@ -31,9 +31,16 @@ def add(
     identity_id: UUID | None,
     payload: dict[str, Any],
     now: datetime,
+    effect_id: UUID | None = None,
+    delay: timedelta | None = None,
 ) -> UUID:
-    """Ask for one effect, as part of the caller's transaction."""
-    effect_id = uuid4()
+    """Ask for one effect, as part of the caller's transaction.
+
+    Args:
+        effect_id: Its id, where somebody else must know it; else a new one.
+        delay: Nobody rings for it: the relay starts it after this long.
+    """
+    effect_id = effect_id or uuid4()
     session.add(
         OutboxEffect(
             id=effect_id,
@@ -42,12 +49,13 @@ def add(
             kind=kind,
             payload=payload,
             created_at=now,
-            due_at=now + HEAD_START,
+            due_at=now + (HEAD_START if delay is None else delay),
         )
     )
     # One INSERT each, in order: `seq` is what orders a lane.
     session.flush()
-    sessions.remember_effect(session, effect_id)
+    if delay is None:
+        sessions.remember_effect(session, effect_id)
     return effect_id
 
 

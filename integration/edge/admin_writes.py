@@ -1,65 +1,180 @@
 """Changes past our own code: an admin's SDK writes to Kratos, and our tables must follow.
 
-Kratos calls no hook for them. Each successful write asks for that identity's reconciliation;
-what is lost here (the database went away in between) the periodic reconciler finds.
+Kratos calls no hook for them. One writer at a time to an identity; each call is written down;
+the member follows before the admin is answered. Where it cannot, its reconciliation is asked
+for; what is lost even then the periodic reconciler finds.
 """
 
 import json
-import re
-from uuid import UUID
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
+from typing import Any
+from uuid import UUID, uuid4
 
 import structlog
 
+from integration.edge.admin_audit import AdminAudit
+from integration.edge.admin_passwords import AdminPasswords
+from integration.edge.admin_plans import IDENTITIES, Plan, object_in, plan, uuid_of
+from integration.edge.asgi import Answer
 from integration.edge.database import Database
-from integration.edge.problems import RefusedError
+from integration.edge.forwarding import Forwarder
+from integration.edge.identity_lock import IdentityLocks
+from integration.edge.member_follows import MemberFollows
+from integration.edge.problems import UPSTREAM_BROKEN, RefusedError
+from integration.edge.requests import Request
+from integration.edge.routes import Upstream
+from integration.settings import Settings
 
 log = structlog.get_logger()
 
-_IDENTITY = re.compile(
-    r"/admin/identities/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:/|\Z)", re.IGNORECASE
-)
+_AT_ONCE = 100
+_MEMBER = "SELECT status, role FROM members WHERE identity_id = %s"
 # Kind and lane as in `integration.effects`; the relay hands the row to the worker.
-_STATEMENT = """
+_RECONCILE = """
     INSERT INTO outbox (identity_id, lane, kind, payload, created_at, due_at)
     SELECT identity_id, 'reconcile', 'reconcile', '{}', now(), now()
     FROM unnest(%s::uuid[]) AS identity_id
 """
 
 
-def identity_in_path(path: str) -> UUID | None:
-    """Return the identity an admin path is about, or None."""
-    found = _IDENTITY.match(path)
-    return UUID(found[1]) if found else None
+class AdminWrites:
+    """Carries admin writes out."""
 
+    def __init__(
+        self,
+        forwarder: Forwarder,
+        database: Database,
+        locks: IdentityLocks,
+        settings: Settings,
+    ) -> None:
+        self._forwarder = forwarder
+        self._database = database
+        self._locks = locks
+        self._audit = AdminAudit(database)
+        self._members = MemberFollows(forwarder, settings)
+        self._passwords = AdminPasswords(settings)
 
-def changed_identities(path: str, body: bytes) -> frozenset[UUID]:
-    """Return whom a successful admin write changed, by its path or by Kratos' answer."""
-    named = identity_in_path(path)
-    if named is not None:
-        return frozenset({named})
-    try:
-        document = json.loads(body)
-    except ValueError:
-        return frozenset()
-    if not isinstance(document, dict):
-        return frozenset()
-    batch = document.get("identities") or []
-    found = [document.get("id"), *(item.get("identity") for item in batch)]
-    return frozenset(identity for text in found if (identity := _uuid(text)) is not None)
+    async def carried_out(
+        self, request: Request, body: bytes, ask: Callable[[bytes], Awaitable[Answer]]
+    ) -> Answer:
+        """Return Kratos' answer to a write, our tables being true to it.
 
+        Args:
+            ask: Passes the request on with another body.
 
-async def record(database: Database, identity_ids: frozenset[UUID]) -> None:
-    """Ask for these identities to be reconciled. Never raises: Kratos has changed already."""
-    if not identity_ids:
-        return
-    try:
-        await database.execute(_STATEMENT, (sorted(identity_ids),))
-    except RefusedError:
-        log.exception("admin_write_not_recorded", identities=len(identity_ids))
+        Raises:
+            RefusedError: Kratos was not asked.
+        """
+        wanted = plan(request.method, request.path, body)
+        await self._passwords.require_good(wanted.passwords)
+        held = nullcontext() if wanted.identity_id is None else self._locks.held(wanted.identity_id)
+        async with held:
+            before = await self._before(request, wanted)
+            rewritten = wanted.rewritten(await self._ours(wanted))
+            if wanted.state == "active" and wanted.identity_id is not None and before is not None:
+                await self._make_way(request, wanted.identity_id, before)
+            call_id = uuid4()
+            await self._audit.begin(
+                call_id,
+                request,
+                template=wanted.template,
+                identity_id=wanted.identity_id,
+                credentials=wanted.credentials,
+                before=before,
+            )
+            answer = await ask(body if rewritten is None else rewritten)
+            after = await self._followed(request, wanted, answer)
+            await self._audit.end(
+                call_id, status=answer.status, identities=after, is_batch=wanted.is_batch
+            )
+        return answer
 
+    async def _before(self, request: Request, wanted: Plan) -> Mapping[str, Any] | None:
+        """Return the identity as it is; None when the call names none, or there is none."""
+        if wanted.identity_id is None or not wanted.path.startswith(IDENTITIES):
+            return None
+        path = f"{IDENTITIES}/{wanted.identity_id}"
+        answer = await self._forwarder.fetch(Upstream.KRATOS_ADMIN, path, "", request, body=b"")
+        if answer.status == 404:
+            return None
+        document = object_in(answer.body)
+        if answer.status != 200 or document is None:
+            raise RefusedError(UPSTREAM_BROKEN)
+        return document
 
-def _uuid(text: object) -> UUID | None:
-    try:
-        return UUID(str(text))
-    except ValueError:
-        return None
+    async def _ours(self, wanted: Plan) -> Mapping[str, str]:
+        """Return what `metadata_public` has to say of a member: our row decides."""
+        if wanted.identity_id is None or wanted.document is None:
+            return {}
+        row = await self._database.row(_MEMBER, (wanted.identity_id,))
+        return {} if row is None else {"status": row[0], "role": row[1]}
+
+    async def _make_way(
+        self, request: Request, identity_id: UUID, before: Mapping[str, Any]
+    ) -> None:
+        """Ask whether the identity may be enabled, and end what Kratos would revive."""
+        await self._members.ask_to_enable(request, identity_id)
+        if before.get("state") == "active":
+            return
+        # 404: it has no session.
+        await self._forwarder.fetch(
+            Upstream.KRATOS_ADMIN,
+            f"{IDENTITIES}/{identity_id}/sessions",
+            "",
+            request,
+            method="DELETE",
+            body=b"",
+        )
+
+    async def _followed(
+        self, request: Request, wanted: Plan, answer: Answer
+    ) -> Sequence[Mapping[str, Any]]:
+        """Let the members follow what Kratos stored; return the identities as they are now."""
+        if answer.status >= 300:
+            return ()
+        after: dict[UUID, Mapping[str, Any] | None] = {}
+        if wanted.is_batch:
+            after = {UUID(str(one["id"])): one for one in await self._made(request, answer.body)}
+        elif wanted.path == IDENTITIES or wanted.is_of_identity:
+            after = self._of_one(wanted, answer)
+        if after:
+            left = await self._members.told(request, after, wanted.state)
+            await self._reconcile(left)
+        return [one for one in after.values() if one is not None]
+
+    def _of_one(self, wanted: Plan, answer: Answer) -> dict[UUID, Mapping[str, Any] | None]:
+        if wanted.method == "DELETE" and wanted.identity_id is not None:
+            return {wanted.identity_id: None}
+        document = object_in(answer.body) or {}
+        identity_id = uuid_of(document.get("id"))
+        return {} if identity_id is None else {identity_id: document}
+
+    async def _made(self, request: Request, body: bytes) -> list[Mapping[str, Any]]:
+        """Return the identities a batch made; those Kratos does not show now are reconciled."""
+        items = (object_in(body) or {}).get("identities") or []
+        ids = [made for item in items if (made := uuid_of(item.get("identity"))) is not None]
+        shown: dict[UUID, Mapping[str, Any]] = {}
+        for start in range(0, len(ids), _AT_ONCE):
+            some = ids[start : start + _AT_ONCE]
+            query = "&".join([f"page_size={_AT_ONCE}", *(f"ids={each}" for each in some)])
+            try:
+                answer = await self._forwarder.fetch(
+                    Upstream.KRATOS_ADMIN, IDENTITIES, query, request, body=b""
+                )
+                found = json.loads(answer.body)
+                shown |= {UUID(one["id"]): one for one in found}
+            except (RefusedError, ValueError, TypeError, KeyError):
+                log.exception("batch_not_shown", identities=len(some))
+        await self._reconcile(made for made in ids if made not in shown)
+        return list(shown.values())
+
+    async def _reconcile(self, identity_ids: Iterable[UUID]) -> None:
+        """Ask for these to be reconciled. Never raises: Kratos has changed already."""
+        asked = sorted(set(identity_ids))
+        if not asked:
+            return
+        try:
+            await self._database.execute(_RECONCILE, (asked,))
+        except RefusedError:
+            log.exception("admin_write_not_recorded", identities=len(asked))

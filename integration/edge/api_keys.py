@@ -42,6 +42,13 @@ class Key:
         return known and not expired and self.revoked_at is None
 
 
+def key_id_of(headers: RawHeaders) -> str:
+    """Return the public id in an API key that `ApiKeys.require` has let through."""
+    given = [value.decode("latin-1") for name, value in headers if name == b"authorization"]
+    token = _TOKEN.match(given[0]) if given else None
+    return "" if token is None else token[2].lower()
+
+
 class ApiKeys:
     """Looks keys up, and remembers each for a second by the hash of its token."""
 

@@ -6,17 +6,27 @@ import time
 import structlog
 
 from integration.edge import canonical, client_address, headers
+from integration.edge.admin_writes import AdminWrites
 from integration.edge.api_keys import ApiKeys
 from integration.edge.asgi import Answer, ASGIApp, RawHeaders, Receive, Reply, Scope, Send, header
+from integration.edge.attempt_log import AttemptLog
 from integration.edge.batch_check import BatchCheck
 from integration.edge.bodies import ClientGoneError, RequestBody
 from integration.edge.client_watch import ClientWatch
 from integration.edge.database import Database
 from integration.edge.flow_ticket import FlowTicket
+from integration.edge.flow_turns import FlowTurns
 from integration.edge.forwarding import Forwarder
 from integration.edge.guards import Guard, GuardChain
 from integration.edge.handlings import Handlings
 from integration.edge.identity_lock import IdentityLocks
+from integration.edge.limits.assembly import Limits, make_limits
+from integration.edge.login_attempts import LoginAttempts
+from integration.edge.outcome_reader import OutcomeReader
+from integration.edge.password_guard import PasswordGuard
+from integration.edge.password_histories import PasswordHistories
+from integration.edge.password_judge import PasswordJudge
+from integration.edge.password_learning import PasswordLearning
 from integration.edge.problems import (
     HEADERS_TOO_LARGE,
     INTERNAL,
@@ -28,7 +38,7 @@ from integration.edge.problems import (
 )
 from integration.edge.registration_progress import RegistrationProgress
 from integration.edge.requests import Request
-from integration.edge.routes import Route, Upstream, find, is_misspelt
+from integration.edge.routes import Handling, Route, Upstream, find, is_misspelt
 from integration.edge.upstream_errors import UpstreamErrors
 from integration.settings import Settings
 
@@ -41,10 +51,33 @@ def make_edge(settings: Settings) -> ASGIApp:
     """Build the edge. It connects to nothing before its lifespan starts."""
     forwarder = Forwarder(settings)
     database = Database(settings)
-    # Guards are asked in this order; limits, lock-out and password rules go before the last.
-    submit_guards: tuple[Guard, ...] = (RegistrationProgress(database, forwarder),)
-    private = [*(str(getattr(settings, each.value)) for each in Upstream), str(settings.hooks_url)]
-    return Edge(settings, forwarder, database, submit_guards, UpstreamErrors(private))
+    reader, attempts = OutcomeReader(forwarder), AttemptLog(settings)
+    judge = PasswordJudge(settings.password_profile, settings.secret.get_secret_value())
+    histories = PasswordHistories(database)
+    passwords = PasswordGuard(settings, forwarder, database, judge, histories)
+    learning = PasswordLearning(reader, histories, judge.digests)
+    limits = make_limits(settings, database, forwarder, reader)
+    # Guards are asked in this order and told in reverse: the first also sees what others refuse.
+    # Limits, lock-out and password rules go between.
+    submit_guards: tuple[Guard, ...] = (
+        LoginAttempts(settings, reader, attempts),
+        limits.guard,
+        RegistrationProgress(database, forwarder),
+        passwords,
+        learning,
+        FlowTurns(reader),
+    )
+    private = [str(getattr(settings, each.value)) for each in Upstream]
+    return Edge(
+        settings=settings,
+        forwarder=forwarder,
+        database=database,
+        submit_guards=submit_guards,
+        attempts=attempts,
+        passwords=(passwords, learning),
+        limits=limits,
+        errors=UpstreamErrors(private),
+    )
 
 
 class Edge:
@@ -52,15 +85,22 @@ class Edge:
 
     def __init__(
         self,
+        *,
         settings: Settings,
         forwarder: Forwarder,
         database: Database,
         submit_guards: tuple[Guard, ...],
+        attempts: AttemptLog,
+        passwords: tuple[PasswordGuard, PasswordLearning],
+        limits: Limits,
         errors: UpstreamErrors,
     ) -> None:
         self._settings = settings
         self._forwarder = forwarder
         self._database = database
+        self._attempts = attempts
+        self._passwords = passwords
+        self._limiter = limits.limiter
         self._locks = IdentityLocks(settings)
         self._keys = ApiKeys(database)
         self._handlings = Handlings(
@@ -71,6 +111,9 @@ class Edge:
             guards=GuardChain(submit_guards),
             batch=BatchCheck(forwarder, seconds=settings.upstream_timeout.total_seconds()),
             ticket=FlowTicket(settings),
+            limits=limits,
+            admin_writes=AdminWrites(forwarder, database, self._locks, settings),
+            public_url=str(settings.public_url),
             body_seconds=settings.forward_timeout.total_seconds(),
         )
 
@@ -87,9 +130,15 @@ class Edge:
         await self._forwarder.start()
         await self._database.start()
         await self._locks.start()
+        await self._attempts.start()
+        await self._limiter.start()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self._handlings.finish()
+        for guard in self._passwords:
+            await guard.finish()
+        await self._attempts.close()
+        await self._limiter.close()
         await self._forwarder.close()
         await self._database.close()
         await self._locks.close()
@@ -101,7 +150,9 @@ class Edge:
         fields: RawHeaders = list(scope["headers"])
         request_id = headers.request_id(fields)
         route = _route_of(scope)
-        body = RequestBody(receive, fields, max_bytes=self._settings.max_body_bytes)
+        is_import = route.handling is Handling.IDENTITY_ADMIN
+        largest = self._settings.max_import_bytes if is_import else self._settings.max_body_bytes
+        body = RequestBody(receive, fields, max_bytes=largest)
         reply = Reply(send, [(b"x-request-id", request_id.encode())])
         try:
             request = self._request(scope, fields, request_id, body)
@@ -132,6 +183,9 @@ class Edge:
         """
         if headers.are_too_large(fields):
             raise RefusedError(HEADERS_TOO_LARGE)
+        framing = headers.framing_fault(fields, http_version=scope["http_version"])
+        if framing is not None:
+            raise RefusedError(framing)
         raw_path: bytes = scope["raw_path"]
         fault = canonical.path_fault(raw_path)
         if fault is None and is_misspelt(raw_path.decode("ascii")):
@@ -164,6 +218,7 @@ class Edge:
                 raise
             raise ClientGoneError from None
         finally:
+            request.answered.set()
             watch.end()
 
     async def _permitted(self, request: Request, route: Route, reply: Reply) -> None:
@@ -181,9 +236,9 @@ class Edge:
 
 def _route_of(scope: Scope) -> Route:
     path = scope["raw_path"].decode("latin-1")
-    if is_misspelt(path):
-        path = path.lower().rstrip("/")
-    return find(path if path.startswith("/") else "/")
+    if not path.startswith("/"):
+        return find("/")
+    return find(path.lower().rstrip("/") if is_misspelt(path) else path)
 
 
 async def _refuse(
@@ -195,7 +250,9 @@ async def _refuse(
     fields: RawHeaders = list(scope["headers"])
     accept = header(fields, b"accept")
     is_self_service = scope["raw_path"].startswith(b"/self-service/")
-    if is_self_service and headers.wants_html(accept):
+    if refusal.instead is not None:
+        answer = refusal.instead
+    elif is_self_service and headers.wants_html(accept):
         answer = page(refusal)
     else:
         on_ory_path = route.is_ory or refusal is canonical.NOT_CANONICAL

@@ -65,6 +65,10 @@ class Database:
         rows = await self._run(statement, values, reads=True)
         return rows[0] if rows else None
 
+    async def rows(self, statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """Return all rows. Raises as `row`."""
+        return await self._run(statement, values, reads=True)
+
     async def execute(self, statement: str, values: Sequence[Any]) -> None:
         """Run a statement that may safely run twice. Raises as `row`."""
         await self._run(statement, values, reads=False)

@@ -1,10 +1,11 @@
-"""Gives a browser whose registration succeeded the cookie that shows its progress."""
+"""Gives a browser whose registration or login succeeded the cookie that shows its progress."""
 
 from urllib.parse import urlsplit
 
 from integration import flow_tickets
 from integration.edge.asgi import Answer, header
 from integration.edge.guards import Submit
+from integration.edge.submit_outcomes import Outcome
 from integration.settings import Settings
 
 _NEXT_PAGE = "/verification"
@@ -20,9 +21,7 @@ class FlowTicket:
     def added(self, submit: Submit, answer: Answer) -> Answer:
         """Return the answer, with the cookie where it belongs."""
         is_browser = header(submit.request.headers, b"cookie") is not None
-        if submit.flow != "registration" or submit.flow_id is None or not is_browser:
-            return answer
-        if not _is_success(answer):
+        if submit.flow_id is None or not is_browser or not _is_success(submit, answer):
             return answer
         cookie = (
             f"{flow_tickets.COOKIE}={flow_tickets.issue(self._secret, submit.flow_id)}"
@@ -34,8 +33,12 @@ class FlowTicket:
         )
 
 
-def _is_success(answer: Answer) -> bool:
+def _is_success(submit: Submit, answer: Answer) -> bool:
     """Kratos accepted the submit, CSRF token included; a form is then sent to the next page."""
+    if submit.flow == "login":
+        return submit.outcome is not None and submit.outcome.outcome is Outcome.SUCCESS
+    if submit.flow != "registration":
+        return False
     if answer.status == 303:
         return urlsplit(header(answer.headers, b"location") or "").path == _NEXT_PAGE
     return answer.status == 200

@@ -116,6 +116,7 @@ class Forwarder:
         *,
         method: str = "GET",
         body: bytes | None = None,
+        extra: RawHeaders | None = None,
     ) -> Answer:
         """Ask something on a request's behalf, with its credentials unless `body` is given.
 
@@ -131,7 +132,7 @@ class Forwarder:
             fields += [field for field in cleaned if field[0] in wanted]
         else:
             fields.append((b"content-type", b"application/json"))
-        fields += self._decided_here(request)
+        fields += [*self._decided_here(request), *(extra or [])]
         url = self._url(upstream, path, query)
         return await self.read(await self._send(method, url, fields, body, None), upstream)
 

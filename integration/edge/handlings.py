@@ -3,31 +3,35 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, nullcontext
-from typing import Any, TypeAlias
-from uuid import UUID
+from typing import Any, TypeAlias, TypedDict
 
-from integration.edge import admin_writes, keto_rules, member_status
+from integration.edge import keto_rules, member_status, repairs
+from integration.edge.admin_writes import AdminWrites
 from integration.edge.asgi import Answer, Reply, header
 from integration.edge.batch_check import BatchCheck
+from integration.edge.callers import Callers
 from integration.edge.canonical import is_recovery_link
 from integration.edge.database import Database
 from integration.edge.flow_ticket import FlowTicket
 from integration.edge.forwarding import Forwarder
 from integration.edge.guards import GuardChain, Submit
 from integration.edge.identity_lock import IdentityLocks
+from integration.edge.limits.assembly import Limits
+from integration.edge.limits.readiness import with_limits
+from integration.edge.password_attempts import scrubbed
 from integration.edge.problems import (
     BODY_TOO_SLOW,
     NOT_FOUND,
-    UPSTREAM_BROKEN,
     RefusedError,
     html_page,
 )
 from integration.edge.requests import Request
-from integration.edge.routes import Handling, Route, Upstream
+from integration.edge.routes import Handling, Route
 from integration.edge.submits import read_fields
 from integration.edge.upstream_errors import UpstreamErrors
 
 _OIDC_CALLBACK = "/self-service/methods/oidc/callback/"
+_TOKEN_EXCHANGE = "/sessions/token-exchange"  # noqa: S105 - a path
 _ERROR_PAGE = "/self-service/errors"
 _FINISH_SECONDS = 5.0
 
@@ -47,15 +51,22 @@ class Handlings:
         guards: GuardChain,
         batch: BatchCheck,
         ticket: FlowTicket,
+        limits: Limits,
+        admin_writes: AdminWrites,
+        public_url: str,
         body_seconds: float,
     ) -> None:
         self._forwarder = forwarder
-        self._database = database
+        self._statuses = member_status.MemberStatuses(database)
         self._locks = locks
         self._errors = errors
         self._guards = guards
         self._batch = batch
         self._ticket = ticket
+        self._limits = limits
+        self._admin_writes = admin_writes
+        self._public_url = public_url
+        self._callers = Callers(forwarder)
         self._body_seconds = body_seconds
         self._running: set[asyncio.Task[Answer]] = set()
         self._writes: dict[Handling, _Whole] = {
@@ -67,6 +78,7 @@ class Handlings:
             Handling.TUPLE_LIST: self._tuple_list,
             Handling.TUPLE_EXPAND: self._tuple_expand,
             Handling.BATCH_CHECK: self._batch_check,
+            Handling.READINESS: self._readiness,
         }
 
     async def handle(self, request: Request, route: Route, reply: Reply) -> None:
@@ -76,7 +88,8 @@ class Handlings:
             RefusedError: nothing was sent yet; the caller says why.
         """
         whole = self._whole.get(route.handling)
-        if request.is_write and route.handling in self._writes:
+        is_write = request.is_write or _is_submit(request)
+        if is_write and route.handling in self._writes:
             writing = self._writes[route.handling](request, route)
             await reply.whole(await self._to_its_end(writing))
             return
@@ -114,7 +127,7 @@ class Handlings:
             return self._error_page
         if is_recovery_link(request.path, request.query):
             return self._recovery_page
-        return None
+        return self._flow
 
     async def _forward(self, request: Request, route: Route, reply: Reply) -> None:
         response = await self._forwarder.ask(
@@ -162,32 +175,28 @@ class Handlings:
 
     async def _submit(self, request: Request, route: Route) -> Answer:
         body = await self._whole_body(request)
-        is_callback = request.path.startswith(_OIDC_CALLBACK)
-        fields = {} if is_callback else read_fields(request.headers, body)
+        fields = {} if _is_submit(request) else read_fields(request.headers, body)
         submit = Submit.of(request, fields)
 
         async def ask_kratos() -> Answer:
             async with await self._lock_for(submit):
-                return await self._ask(request, route, body=body)
+                return await self._ask(request, route, **_sent_on(submit, body))
 
-        answer = self._judged(await self._guards.around(submit, ask_kratos))
-        return self._ticket.added(submit, answer)
+        answer = self._judged(scrubbed(await self._guards.around(submit, ask_kratos)))
+        answer = self._limits.guard.added(submit, answer)
+        return self._ticket.added(submit, repairs.of_self_service(request, answer))
 
     async def _lock_for(self, submit: Submit) -> AbstractAsyncContextManager[None]:
         """Return the lock of the identity a settings submit changes; else nothing to hold."""
         if submit.flow != "settings":
             return nullcontext()
-        answer = await self._forwarder.fetch(
-            Upstream.KRATOS_PUBLIC, "/sessions/whoami", "", submit.request
-        )
-        if answer.status >= 500:
-            raise RefusedError(UPSTREAM_BROKEN)
-        try:
-            known = header(answer.headers, member_status.IDENTITY_HEADER)
-            return self._locks.held(UUID(known or ""))
-        except ValueError:
-            # Without a session Kratos refuses by itself.
-            return nullcontext()
+        caller = await self._callers.of(submit)
+        # Without a session Kratos refuses by itself.
+        return nullcontext() if caller is None else self._locks.held(caller.identity_id)
+
+    async def _flow(self, request: Request, route: Route) -> Answer:
+        answer = self._judged(scrubbed(await self._ask(request, route)))
+        return repairs.of_self_service(request, answer)
 
     async def _error_page(self, request: Request, route: Route) -> Answer:
         answer = self._judged(await self._ask(request, route))
@@ -206,21 +215,18 @@ class Handlings:
         if answer.status >= 300:
             return answer
         identity_id = header(answer.headers, member_status.IDENTITY_HEADER)
-        if await member_status.is_active(self._database, identity_id):
+        if await self._statuses.is_active(identity_id):
             return answer
         return member_status.no_session(request.id)
 
     async def _admin_write(self, request: Request, route: Route) -> Answer:
-        identity_id = admin_writes.identity_in_path(request.path)
-        lock = nullcontext() if identity_id is None else self._locks.held(identity_id)
+        async def ask_kratos(body: bytes) -> Answer:
+            return await self._ask(request, route, body=body)
+
         # Read first: a slow sender must not hold somebody's lock.
         body = await self._whole_body(request)
-        async with lock:
-            answer = await self._ask(request, route, body=body)
-        if answer.status < 300:
-            changed = admin_writes.changed_identities(request.path, answer.body)
-            await admin_writes.record(self._database, changed)
-        return self._judged(answer)
+        answer = await self._admin_writes.carried_out(request, body, ask_kratos)
+        return repairs.of_creation(self._judged(answer), self._public_url)
 
     async def _tuple_list(self, request: Request, route: Route) -> Answer:
         query = keto_rules.bounded_list_query(request.query)
@@ -232,5 +238,30 @@ class Handlings:
     async def _tuple_expand(self, request: Request, route: Route) -> Answer:
         return keto_rules.true_status(self._judged(await self._ask(request, route)))
 
+    async def _readiness(self, request: Request, route: Route) -> Answer:
+        answer = await self._ask(request, route)
+        return with_limits(answer, is_degraded=self._limits.limiter.is_degraded)
+
     async def _batch_check(self, request: Request, route: Route) -> Answer:
         return await self._batch.answer(request, await self._whole_body(request))
+
+
+def _is_submit(request: Request) -> bool:
+    """Tell whether this is a submit without a form, though it mostly comes by GET."""
+    if request.path.startswith(_OIDC_CALLBACK):
+        return request.method in ("GET", "POST")
+    return request.path == _TOKEN_EXCHANGE and request.method == "GET"
+
+
+class _SentOn(TypedDict):
+    body: bytes | None
+    query: str | None
+
+
+def _sent_on(submit: Submit, body: bytes) -> _SentOn:
+    """Return what Kratos gets of a submit: what came, or what a guard made of it."""
+    attempt = submit.password_attempt
+    if attempt is None:
+        return {"body": body if submit.request.is_write else None, "query": None}
+    sent = body if attempt.other_body is None else attempt.other_body
+    return {"body": sent, "query": attempt.query(submit.request.query)}

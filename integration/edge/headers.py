@@ -10,6 +10,12 @@ import uuid
 from collections.abc import Iterable
 
 from integration.edge.asgi import RawHeaders
+from integration.edge.problems import Refusal
+
+HOST_NEEDED = Refusal(400, "host_malformed", "A request names its host once.")
+TRANSFER_CODING = Refusal(
+    501, "transfer_coding_unknown", "The only transfer coding understood here is chunked."
+)
 
 _HOP_BY_HOP = frozenset(
     {
@@ -62,6 +68,18 @@ def are_too_large(headers: RawHeaders) -> bool:
     """Tell whether there are more fields or bytes than anybody behind us should read."""
     size = sum(len(name) + len(value) for name, value in headers)
     return len(headers) > MAX_HEADERS or size > MAX_HEADER_BYTES
+
+
+def framing_fault(headers: RawHeaders, *, http_version: str) -> Refusal | None:
+    """Return why a header says something about the message that could be read in two ways.
+
+    The HTTP parser has refused two lengths, a length beside chunks, and folded lines.
+    """
+    hosts = sum(name == b"host" for name, _ in headers)
+    if hosts > 1 or (hosts == 0 and http_version != "1.0"):
+        return HOST_NEEDED
+    codings = [value.strip().lower() for name, value in headers if name == b"transfer-encoding"]
+    return TRANSFER_CODING if codings not in ([], [b"chunked"]) else None
 
 
 def request_id(headers: RawHeaders) -> str:

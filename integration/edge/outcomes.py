@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
@@ -21,23 +21,37 @@ class FlowMessage:
         id: Kratos' message id, or ours from 9,400,000.
         node: Name of the form field it stands at (`traits.email`), or None: the whole form.
         code: Our reason's code from the context, or None for Kratos' own messages.
+        text: What the person reads; only where Kratos has one number for many meanings.
     """
 
     id: int
     node: str | None
     code: str | None
+    text: str = field(default="", compare=False)
 
 
 def error_messages(body: bytes) -> tuple[FlowMessage, ...] | None:
     """Return the error messages of a flow; None when the body is no flow."""
+    document = first_document(body)
+    return None if document is None else messages_in(document)
+
+
+def messages_in(document: dict[str, Any]) -> tuple[FlowMessage, ...] | None:
+    """Return the error messages of a flow that was parsed already; as `error_messages`."""
+    ui = document.get("ui")
+    return tuple(_messages(ui)) if isinstance(ui, dict) else None
+
+
+def first_document(body: bytes) -> dict[str, Any] | None:
+    """Return the JSON object a body starts with, or None.
+
+    v1.3.1 answers one case of the OIDC callback with two objects in a row; the first is meant.
+    """
     try:
-        document = json.loads(body)
+        document, _ = json.JSONDecoder().raw_decode(body.decode("utf-8", "replace").lstrip())
     except (ValueError, RecursionError):
         return None
-    ui = document.get("ui") if isinstance(document, dict) else None
-    if not isinstance(ui, dict):
-        return None
-    return tuple(_messages(ui))
+    return document if isinstance(document, dict) else None
 
 
 def _messages(ui: dict[str, Any]) -> Iterator[FlowMessage]:
@@ -50,7 +64,8 @@ def _messages(ui: dict[str, Any]) -> Iterator[FlowMessage]:
         for message in holder.get("messages") or []:
             if message.get("type") == "error" and isinstance(message.get("id"), int):
                 code = (message.get("context") or {}).get("code")
-                yield FlowMessage(message["id"], name, code)
+                code = code if isinstance(code, str) else None
+                yield FlowMessage(message["id"], name, code, str(message.get("text", "")))
 
 
 def flow_id_of(query: str) -> UUID | None:

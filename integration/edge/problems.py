@@ -27,12 +27,14 @@ class Refusal:
         code: Stable name, snake case; the problem's type is `urn:kleis:problem:<code>`.
         sentence: One sentence for whoever reads it; names no host, no path, no trait.
         headers: Header fields that belong to it, such as `retry-after`.
+        instead: The whole answer, where Kratos' clients know one for this.
     """
 
     status: int
     code: str
     sentence: str
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    instead: Answer | None = None
 
 
 class RefusedError(Exception):

@@ -1,6 +1,7 @@
 """One request, cleaned and named, as everything behind `app` sees it."""
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 
 from integration.edge.asgi import RawHeaders, header
 from integration.edge.bodies import RequestBody
@@ -16,6 +17,7 @@ class Request:
         headers: As they came, names in lower case; never passed on without cleaning.
         client_address: Decided by `client_address.decide`.
         id: Of this request, in logs and in `X-Request-Id`.
+        answered: Set once its answer was sent, or will not be.
     """
 
     method: str
@@ -25,6 +27,7 @@ class Request:
     client_address: str
     id: str
     body: RequestBody
+    answered: asyncio.Event = field(default_factory=asyncio.Event, compare=False, repr=False)
 
     @property
     def is_write(self) -> bool:

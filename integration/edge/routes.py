@@ -16,6 +16,8 @@ class Upstream(Enum):
     KETO_WRITE = "keto_write_url"
     KETO_OPL = "keto_opl_url"
     SERVICE = "service_url"
+    # No route leads there: only the edge itself asks.
+    HOOKS = "hooks_url"
 
 
 class Handling(Enum):
@@ -28,6 +30,7 @@ class Handling(Enum):
     TUPLE_LIST = "tuple_list"
     TUPLE_EXPAND = "tuple_expand"
     BATCH_CHECK = "batch_check"
+    READINESS = "readiness"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,13 @@ def _keto(path: str, methods: tuple[str, ...], handling: Handling = Handling.FOR
 ROUTES: tuple[Route, ...] = (
     Route("kratos.self_service", "/self-service/*", Upstream.KRATOS_PUBLIC, Handling.SELF_SERVICE),
     Route("kratos.whoami", "/sessions/whoami", Upstream.KRATOS_PUBLIC, Handling.WHOAMI),
+    Route(
+        "kratos.token_exchange",
+        "/sessions/token-exchange",
+        Upstream.KRATOS_PUBLIC,
+        Handling.SELF_SERVICE,
+        methods=_GET,
+    ),
     *_below("kratos.sessions", "/sessions", Upstream.KRATOS_PUBLIC),
     *_below("kratos.schemas", "/schemas", Upstream.KRATOS_PUBLIC),
     Route("kratos.well_known", "/.well-known/ory/*", Upstream.KRATOS_PUBLIC),
@@ -102,8 +112,20 @@ ROUTES: tuple[Route, ...] = (
         Handling.IDENTITY_ADMIN,
         "identities",
     ),
-    *_below("kratos.admin.sessions", "/admin/sessions", Upstream.KRATOS_ADMIN, keys="identities"),
-    *_below("kratos.admin.recovery", "/admin/recovery", Upstream.KRATOS_ADMIN, keys="identities"),
+    *_below(
+        "kratos.admin.sessions",
+        "/admin/sessions",
+        Upstream.KRATOS_ADMIN,
+        Handling.IDENTITY_ADMIN,
+        "identities",
+    ),
+    *_below(
+        "kratos.admin.recovery",
+        "/admin/recovery",
+        Upstream.KRATOS_ADMIN,
+        Handling.IDENTITY_ADMIN,
+        "identities",
+    ),
     *_below("kratos.admin.courier", "/admin/courier", Upstream.KRATOS_ADMIN, keys="identities"),
     _keto("/relation-tuples", _GET, Handling.TUPLE_LIST),
     _keto("/relation-tuples/check", _GET_POST),
@@ -127,6 +149,7 @@ ROUTES: tuple[Route, ...] = (
         methods=("PUT", "PATCH", "DELETE", "OPTIONS"),
         access="write",
     ),
+    Route("health.ready", "/health/ready", Upstream.SERVICE, Handling.READINESS),
     Route("service", "/*", Upstream.SERVICE),
 )
 

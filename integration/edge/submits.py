@@ -26,6 +26,7 @@ UNSUPPORTED_BODY = Refusal(
 _MAX_FIELDS = 256
 _JSON = re.compile(r"application/json\s*(;[^,]*)?\Z", re.IGNORECASE)
 _FORM = re.compile(r"application/x-www-form-urlencoded\s*(;[^,]*)?\Z", re.IGNORECASE)
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
@@ -56,11 +57,22 @@ def _read_json(body: bytes) -> Mapping[str, Any]:
         )
     except (ValueError, RecursionError) as error:
         raise RefusedError(MALFORMED_BODY) from error
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or _has_half_characters(body, value):
         raise RefusedError(MALFORMED_BODY)
     if any(name != name.casefold() for name in value):
         raise RefusedError(AMBIGUOUS_BODY)
     return value
+
+
+def _has_half_characters(body: bytes, value: dict[str, Any]) -> bool:
+    """Tell whether an escape stands for half a character: Go reads each as the same U+FFFD."""
+    if not _SURROGATE.search(body):
+        return False
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -48,6 +48,8 @@ def settings_for(
     }
     given = {name: value for name, value in environ.items() if name != f"{PREFIX}BROKER_URL"}
     given.setdefault(f"{PREFIX}PUBLIC_URL", edge_url(stack) + "/")
+    # Everybody here is on loopback: the numbers are those of one person elsewhere.
+    given.setdefault(f"{PREFIX}LIMIT_LOOPBACK_FACTOR", "100")
     return given | {PREFIX + name.upper(): value for name, value in wiring.items()}
 
 

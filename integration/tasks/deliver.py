@@ -1,6 +1,7 @@
 """Brings about one effect, at least once."""
 
 import random
+from datetime import datetime
 from uuid import UUID
 
 import structlog
@@ -15,6 +16,7 @@ from integration.tasks.relay import held_lanes
 from policies import retries
 from policies.decisions import (
     DeleteIdentity,
+    EndOlderSessions,
     EndSessions,
     PublishEvent,
     SendMail,
@@ -86,7 +88,7 @@ def _bring_about_decided(services: Services, row: OutboxEffect, identity_id: UUI
 def _tell_ory(
     services: Services,
     identity_id: UUID,
-    effect: SyncAuthority | SyncIdentity | EndSessions | DeleteIdentity,
+    effect: SyncAuthority | SyncIdentity | EndSessions | EndOlderSessions | DeleteIdentity,
 ) -> None:
     match effect:
         case SyncAuthority():
@@ -95,6 +97,8 @@ def _tell_ory(
             identity.sync(services, identity_id, enable=enable)
         case EndSessions():
             services.kratos.end_sessions(identity_id)
+        case EndOlderSessions(before):
+            services.kratos.end_sessions_before(identity_id, datetime.fromisoformat(before))
         case DeleteIdentity():
             identity.delete(services, identity_id)
 

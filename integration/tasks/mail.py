@@ -21,7 +21,11 @@ def send_to_member(
         if member is None or member.email is None or profile is None:
             return
         to, display_name = member.email, profile.display_name
-    facts = {"display_name": display_name, "public_url": str(services.settings.public_url)}
+    facts = {
+        "display_name": display_name,
+        "public_url": str(services.settings.public_url),
+        **dict(wanted.facts),
+    }
     _send(services, row.id, composing.compose(wanted.template, to, facts))
 
 

@@ -8,7 +8,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from integration import members
-from integration.db import flows, inbox, outbox
+from integration.db import flows, inbox, login_attempts, outbox, passwords
 from integration.db import members as member_rows
 from integration.errors import ConflictError, NotFoundError
 from integration.services import Services
@@ -19,6 +19,7 @@ log = structlog.get_logger()
 _KEEP_FLOWS = timedelta(days=30)
 _KEEP_DONE_EFFECTS = timedelta(days=7)
 _KEEP_MAIL_NAMES = timedelta(days=30)
+_KEEP_PASSWORD_ATTEMPTS = timedelta(hours=1)
 
 
 def sweep(services: Services) -> None:
@@ -45,8 +46,11 @@ def forget_the_past(services: Services) -> None:
     now = services.now()
     with services.transaction() as session:
         flows.forget_before(session, now - _KEEP_FLOWS)
+        login_attempts.forget_before(session, now - services.settings.login_attempts_lifetime)
         outbox.forget_done_before(session, now - _KEEP_DONE_EFFECTS)
         inbox.forget_before(session, "courier:", now - _KEEP_MAIL_NAMES)
+        inbox.forget_before(session, "password:", now - _KEEP_MAIL_NAMES)
+        passwords.forget_attempts_before(session, now - _KEEP_PASSWORD_ATTEMPTS)
 
 
 def _expire(session: Session, identity_id: UUID, now: datetime) -> None:

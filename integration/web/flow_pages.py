@@ -12,6 +12,7 @@ from integration.web import addresses, headings
 from integration.web.nodes import arrange
 from integration.web.page_route import PageRoute
 from integration.web.rendering import ANYWHERE, origin_of, page, redirect
+from policies import passwords
 
 router = APIRouter(route_class=PageRoute)
 
@@ -49,6 +50,20 @@ def settings(request: Request, services: UsesServices) -> Response:
     return _show(FlowKind.SETTINGS, request, services)
 
 
+@router.get("/account/password-changed")
+def password_changed() -> Response:
+    """Where a form that changed the password leads: its session is over by now."""
+    return page(
+        "notice.html",
+        title="Your password is changed",
+        sentences=(
+            "You are logged out everywhere, here too. Log in with the new password.",
+            "We sent you a mail about it.",
+        ),
+        links=(("/login", "Log in"),),
+    )
+
+
 def _show(kind: FlowKind, request: Request, services: Services) -> Response:
     public_url = str(services.settings.public_url)
     query = request.query_params
@@ -62,7 +77,7 @@ def _show(kind: FlowKind, request: Request, services: Services) -> Response:
         return _turn_away(kind, flow, request, public_url)
     if flow.state == "passed_challenge" or _was_confirmed_before(flow):
         return _done(kind, flow)
-    return _form(kind, flow, public_url, code=addresses.code(query.get("code", "")))
+    return _form(kind, flow, services, code=addresses.code(query.get("code", "")))
 
 
 def _turn_away(kind: FlowKind, why: Refusal, request: Request, public_url: str) -> Response:
@@ -116,7 +131,8 @@ def _done(kind: FlowKind, flow: Flow) -> Response:
     )
 
 
-def _form(kind: FlowKind, flow: Flow, public_url: str, *, code: str) -> Response:
+def _form(kind: FlowKind, flow: Flow, services: Services, *, code: str) -> Response:
+    public_url = str(services.settings.public_url)
     fills_in = bool(code) and kind is FlowKind.VERIFICATION
     heading = headings.of(kind, flow, has_code=fills_in)
     view = arrange(
@@ -124,6 +140,7 @@ def _form(kind: FlowKind, flow: Flow, public_url: str, *, code: str) -> Response
         prefill={"code": code} if fills_in else {},
         submit_label=heading.submit,
         labels=heading.labels,
+        hints={"new-password": passwords.hint(services.settings.password_profile)},
         first=_first(flow),
     )
     if fills_in and flow.state == "sent_email":

@@ -42,7 +42,12 @@ def is_field(node: Node) -> bool:
 
 
 def to_field(
-    node: Node, *, group: str, prefill: Mapping[str, str], labels: Mapping[str, str]
+    node: Node,
+    *,
+    group: str,
+    prefill: Mapping[str, str],
+    labels: Mapping[str, str],
+    hints: Mapping[str, str],
 ) -> Field:
     """Make a field of an input node.
 
@@ -50,12 +55,13 @@ def to_field(
         group: The section it stands in; a shared field may stand in several.
         prefill: Values for fields that Kratos left empty, by name.
         labels: What fields are called on this page, by name, where it differs.
+        hints: Sentences of help that settings decide, by what browsers fill in.
     """
     name = name_of(node)
     wanted = text_of(node, "type")
     kind = wanted if wanted in _TYPES else "text"
     autocomplete = words.autocomplete(name) or text_of(node, "autocomplete") or None
-    hint = words.hint(name, autocomplete)
+    hint = words.hint(name) or hints.get(autocomplete or "", "")
     return Field(
         id=f"{group}-{name}".replace(".", "-"),
         name=name,

@@ -46,6 +46,7 @@ class _Wishes:
     prefill: Mapping[str, str]
     submit_label: str | None
     labels: Mapping[str, str]
+    hints: Mapping[str, str]
 
 
 def arrange(
@@ -54,6 +55,7 @@ def arrange(
     prefill: Mapping[str, str] = _NOTHING,
     submit_label: str | None = None,
     labels: Mapping[str, str] = _NOTHING,
+    hints: Mapping[str, str] = _NOTHING,
     first: str | None = None,
 ) -> FormsView:
     """Arrange a flow's nodes as sections of forms.
@@ -62,9 +64,10 @@ def arrange(
         prefill: Values for fields that Kratos left empty, by name.
         submit_label: What the buttons that send fields say, instead of Kratos' words.
         labels: What fields are called here, by name, instead of what `words` call them.
+        hints: Sentences of help that settings decide, by what browsers fill in.
         first: The group that comes before all others.
     """
-    wishes = _Wishes(prefill, submit_label, labels)
+    wishes = _Wishes(prefill, submit_label, labels, hints)
     messages = ui.messages or []
     nodes = [node for node in ui.nodes or [] if node.group not in _NEED_SCRIPTS]
     sections = tuple(
@@ -98,7 +101,9 @@ def _section(group: str, nodes: Sequence[Node], wishes: _Wishes) -> Section | No
     shared = [node for node in nodes if node.group == _COMMON] if shares else []
     fields = sorted(
         (
-            to_field(node, group=group, prefill=wishes.prefill, labels=wishes.labels)
+            to_field(
+                node, group=group, prefill=wishes.prefill, labels=wishes.labels, hints=wishes.hints
+            )
             for node in (*shared, *own)
             if is_field(node) and name_of(node) not in _OURS
         ),

@@ -2,11 +2,19 @@
 
 from fastapi import APIRouter
 
-from integration.web import api_page, flow_pages, mailbox_page, missing_page, start_page
+from integration.web import (
+    api_page,
+    flow_pages,
+    mailbox_page,
+    missing_page,
+    start_page,
+    unlock_page,
+)
 
 router = APIRouter(include_in_schema=False)
 router.include_router(start_page.router)
 router.include_router(flow_pages.router)
 router.include_router(mailbox_page.router)
+router.include_router(unlock_page.router)
 router.include_router(api_page.router)
 router.include_router(missing_page.router)

@@ -29,7 +29,6 @@ _HINTS = {
     "traits.username": "3 to 30 letters, digits, _ or -.",
     "code": "Six digits.",
     "totp_code": "Six digits.",
-    "new-password": "At least 8 characters. A long one that you use nowhere else is best.",
 }
 _AUTOCOMPLETE = {
     "identifier": "username",
@@ -118,8 +117,8 @@ def label(name: str, given: Message | None) -> str:
     return _LABELS.get(name) or (given.text if given else "") or name
 
 
-def hint(name: str, autocomplete: str | None) -> str:
-    return _HINTS.get(name) or _HINTS.get(autocomplete or "", "")
+def hint(name: str) -> str:
+    return _HINTS.get(name, "")
 
 
 def autocomplete(name: str) -> str:

@@ -16,12 +16,16 @@ CONTEXTS = Path(__file__).parent / "kratos"
 MODELS = {
     "registration_submitted": payloads.RegistrationSubmitted,
     "registration_completed": payloads.RegistrationCompleted,
+    "registration_password_submitted": payloads.RegistrationPasswordSubmitted,
+    "registration_password_completed": payloads.RegistrationPasswordCompleted,
     "verification_completed": payloads.VerificationCompleted,
     "recovery_submitted": payloads.RecoverySubmitted,
     "recovery_completed": payloads.RecoveryCompleted,
     "login_submitted": payloads.LoginSubmitted,
     "settings_submitted": payloads.SettingsSubmitted,
     "settings_completed": payloads.SettingsCompleted,
+    "settings_password_submitted": payloads.SettingsPasswordSubmitted,
+    "settings_password_completed": payloads.SettingsPasswordCompleted,
     "courier_mail": payloads.CourierMail,
 }
 

@@ -1,5 +1,6 @@
 """A person with an unmodified Ory SDK, in front of a whole private stack."""
 
+import json
 import re
 import secrets
 import time
@@ -9,6 +10,7 @@ from typing import Any
 import httpx
 import ory_client
 import pytest
+import redis
 from ory_client import (
     FrontendApi,
     PermissionApi,
@@ -43,7 +45,7 @@ class Person:
         name = secrets.token_hex(4)
         self.email = f"{name}@example.test"
         self.username = f"ada-{name}"
-        self.password = f"Correct-Horse-{name}"
+        self.password = f"Correct-Horse-{secrets.token_hex(4)}"
         self.identity_id = ""
         self.registration_flow_id = ""
         self.verification_flow_id = ""
@@ -120,6 +122,21 @@ class Person:
         answer = httpx.get(self.stack.edge_url + path)
         answer.raise_for_status()
         return answer.json()
+
+
+@pytest.fixture(autouse=True)
+def forget_failures(request: pytest.FixtureRequest) -> None:
+    """Start each test without anybody's failed attempts: all tests share one address."""
+    if "stack" in request.fixturenames:
+        forget_limits(request.getfixturevalue("stack"))
+
+
+def forget_limits(stack: Any) -> None:
+    """Empty the counters of failed attempts, mails and registrations."""
+    settings = json.loads((stack.home / "settings.json").read_text())
+    with redis.Redis.from_url(settings["KLEIS_VALKEY_URL"]) as valkey:
+        if names := list(valkey.scan_iter(b"kl:*", count=1000)):
+            valkey.unlink(*names)
 
 
 @pytest.fixture

@@ -71,7 +71,7 @@ class Registrant:
         flow = self.http.get("/self-service/registration/api").json()
         body = {
             "method": "password",
-            "password": f"Correct-Horse-{self.name}",
+            "password": "Correct-Horse-4711",
             "traits": {"email": self.email, "username": f"u-{self.name}"},
         }
         answer = self.http.post(

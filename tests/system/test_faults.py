@@ -102,7 +102,7 @@ def test_readiness_says_when_the_broker_is_missing(stack, without):
     answer = httpx.get(f"{stack.edge_url}/health/ready", timeout=20)
 
     assert answer.status_code == 200
-    assert answer.json()["degraded"] == ["valkey"]
+    assert answer.json()["degraded"] == ["limits", "valkey"]
 
 
 def test_postgresql_is_gone_and_everything_with_authority_is_closed(stack, person, eventually):

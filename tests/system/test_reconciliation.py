@@ -118,7 +118,7 @@ def test_the_command_for_operators_shows_a_member_and_its_history(stack, member)
 
 
 def test_the_outbox_can_be_listed_and_tried_again(stack, member):
-    listed = json.loads(stack.run("outbox", "list", "--json").stdout)
+    listed = json.loads(stack.run("outbox", "list", "--json", "--limit", "10000").stdout)
     events = [item for item in listed if item["member"] == member.identity_id]
     assert {item["kind"] for item in events} == {"publish_event"}
     assert stack.run("outbox", "retry", events[0]["id"]).returncode == 0

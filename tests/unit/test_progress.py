@@ -7,19 +7,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.progress import (
+    LOGIN_STEPS,
     REGISTRATION_STEPS,
     Kind,
     Step,
     Steps,
     StepState,
     failed_registration_step,
+    login_failed,
+    login_succeeded,
+    login_waiting,
     registration_recorded,
     registration_refused,
     started,
     state_of,
+    step_without_oracle,
     verification_expired,
     verification_resent,
     verified,
+    without_oracle,
 )
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
@@ -183,3 +189,47 @@ def test_a_stored_step_is_read_back_as_it_was(step: Step) -> None:
 def test_a_stored_step_that_makes_no_sense_is_an_error(state: str, at: str | None) -> None:
     with pytest.raises(ValueError, match=r"lost|yesterday"):
         Step.parse("validation", state, at)
+
+
+@pytest.mark.parametrize("step", LOGIN_STEPS)
+def test_a_login_fails_at_one_step_and_reaches_none_after_it(step):
+    steps = login_failed(step, NOON)
+    failed = LOGIN_STEPS.index(step)
+
+    assert [each.state for each in steps[:failed]] == [StepState.COMPLETED] * failed
+    assert (steps[failed].state, state_of(steps)) == (StepState.FAILED, StepState.FAILED)
+    assert {each.state for each in steps[failed + 1 :]} <= {StepState.PENDING}
+
+
+def test_a_login_that_succeeded_has_completed_every_step():
+    assert state_of(login_succeeded(NOON)) is StepState.COMPLETED
+
+
+def test_a_login_has_only_its_own_steps():
+    with pytest.raises(ValueError, match="not in"):
+        login_failed("uniqueness_check", NOON)
+
+
+def test_nobody_is_told_whether_a_name_or_a_password_was_wrong():
+    no_such_name = without_oracle(login_failed("user_lookup", NOON))
+    wrong_password = without_oracle(login_failed("password_verification", NOON))
+
+    assert no_such_name == wrong_password
+    assert states(wrong_password)["user_lookup"] == "failed"
+    assert states(wrong_password)["input_validation"] == "completed"
+    assert step_without_oracle("user_lookup") == step_without_oracle("password_verification")
+    assert step_without_oracle("rate_limiting") == "rate_limiting"
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [started(Kind.LOGIN), login_succeeded(NOON), login_failed("account_status_check", NOON)],
+)
+def test_where_there_is_nothing_to_hide_the_steps_stay_as_they_are(steps):
+    assert without_oracle(steps) == steps
+
+
+def test_while_a_code_is_awaited_both_steps_wait():
+    assert {states(without_oracle(login_waiting(NOON)))[name] for name in LOGIN_STEPS[2:4]} == {
+        "waiting"
+    }

@@ -1,0 +1,120 @@
+"""What the benchmarks share: servers in processes of their own, and load.
+
+Figures of one machine mean nothing on another: each benchmark runs what it compares in turns, in
+one run, and prints ratios. Proxies run on the first core, everything else on the second.
+"""
+
+import asyncio
+import logging
+import multiprocessing
+import os
+import socket
+import statistics
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import structlog
+import uvicorn
+
+PROXY_CORE, LOAD_CORE = 0, 1
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def run_on(core: int) -> None:
+    """Keep this process on one core, where there are several."""
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {cores[core % len(cores)]})
+
+
+def serve(app: Any, port: int, *, core: int, **more: Any) -> None:
+    """Serve an ASGI application, quietly, until the process is ended."""
+    run_on(core)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    plain = {"log_config": None, "access_log": False, "server_header": False}
+    uvicorn.run(app, host="127.0.0.1", port=port, proxy_headers=False, **(plain | more))
+
+
+@contextmanager
+def serving(target: Callable[..., None], *arguments: Any) -> Iterator[BaseProcess]:
+    """Run a server (its last argument is its port) in a process of its own."""
+    process = multiprocessing.get_context("spawn").Process(target=target, args=arguments)
+    process.start()
+    with ExitStack() as stack:
+        stack.callback(process.join)
+        stack.callback(process.terminate)
+        wait_for(arguments[-1])
+        yield process
+
+
+def wait_for(port: int, seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while True:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"nobody listens on port {port}")
+        time.sleep(0.05)
+
+
+async def closed_loop(
+    ask: Callable[[aiohttp.ClientSession], Awaitable[None]], *, seconds: float, connections: int
+) -> float:
+    """Return how often a second `ask` was done, by so many clients without a pause."""
+    done = 0
+    end = time.perf_counter() + seconds
+
+    async def client(session: aiohttp.ClientSession) -> None:
+        nonlocal done
+        while time.perf_counter() < end:
+            await ask(session)
+            done += 1
+
+    connector = aiohttp.TCPConnector(limit=connections)
+    jar = aiohttp.DummyCookieJar()
+    async with aiohttp.ClientSession(connector=connector, cookie_jar=jar) as session:
+        started = time.perf_counter()
+        await asyncio.gather(*(client(session) for _ in range(connections)))
+        return done / (time.perf_counter() - started)
+
+
+async def open_loop(
+    ask: Callable[[aiohttp.ClientSession], Awaitable[None]], *, rate: float, seconds: float
+) -> list[float]:
+    """Return the waits, in milliseconds, of requests that start at fixed times, come what may."""
+    waits: list[float] = []
+
+    async def one(session: aiohttp.ClientSession, start: float) -> None:
+        await asyncio.sleep(max(0.0, start - time.perf_counter()))
+        await ask(session)
+        # From when it should have started: a stall counts for all whom it keeps waiting.
+        waits.append((time.perf_counter() - start) * 1000)
+
+    connector = aiohttp.TCPConnector(limit=512)
+    jar = aiohttp.DummyCookieJar()
+    async with aiohttp.ClientSession(connector=connector, cookie_jar=jar) as session:
+        begin = time.perf_counter() + 0.1
+        starts = (begin + number / rate for number in range(int(rate * seconds)))
+        await asyncio.gather(*(one(session, start) for start in starts))
+    return waits
+
+
+def percentile(values: list[float], percent: int) -> float:
+    return statistics.quantiles(values, n=100)[percent - 1]
+
+
+def resident_megabytes(pid: int) -> float:
+    """Return what a process holds in memory. Linux only."""
+    text = Path(f"/proc/{pid}/status").read_text()
+    line = next(line for line in text.splitlines() if line.startswith("VmRSS"))
+    return int(line.split()[1]) / 1024

@@ -1,0 +1,105 @@
+"""Valkey when it answers, the local limiter when it does not: nobody gets in unlimited."""
+
+import asyncio
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Any, Protocol, TypeVar
+
+import structlog
+
+from integration.edge.limits.connection import ReplyError
+from integration.edge.limits.limiter import Ask, Limiter, Refused, Reserved, Settled
+from integration.edge.limits.local import LocalLimiter
+from policies.limits import Verdict
+
+log = structlog.get_logger()
+
+_CHECK_SECONDS = 0.5
+_AWAY = (ReplyError, OSError)
+
+Answer = TypeVar("Answer")
+
+
+class Remote(Limiter, Protocol):
+    """A limiter that can be away."""
+
+    async def check(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+class FailoverLimiter:
+    """Asks `remote`, and `local` while that is away. Looks for it again by itself."""
+
+    def __init__(self, remote: Remote, local: LocalLimiter) -> None:
+        self._remote = remote
+        self._local = local
+        self._watching: asyncio.Task[None] | None = None
+        self.is_degraded = False
+
+    async def start(self) -> None:
+        """Connect, if Valkey is there, and begin to watch."""
+        await self._look()
+        self._watching = asyncio.create_task(self._watch())
+
+    async def close(self) -> None:
+        if self._watching is not None:
+            self._watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._watching
+        await self._remote.close()
+
+    async def reserve(self, ask: Ask) -> Reserved | Refused:
+        answer = await self._asked(self._remote.reserve(ask))
+        if answer is None:
+            return await self._local.reserve(ask)
+        self._local.follow(answer)
+        return answer
+
+    async def settle(
+        self, reserved: Reserved, verdict: Verdict, *, mark: bytes = b"", account: bytes = b""
+    ) -> Settled:
+        """Settle where decisions are made now: no failure is lost when that changed meanwhile."""
+        answer = await self._asked(
+            self._remote.settle(reserved, verdict, mark=mark, account=account)
+        )
+        # The local limiter follows, so that whoever failed here gets nothing from a take-over.
+        ours = await self._local.settle(reserved, verdict, mark=mark, account=account)
+        return ours if answer is None else answer
+
+    async def unlock(self, keys: tuple[bytes, ...], passing: bytes, seconds: int) -> None:
+        await self._local.unlock(keys, passing, seconds)
+        await self._asked(self._remote.unlock(keys, passing, seconds), silent=True)
+
+    async def _asked(
+        self, question: Coroutine[Any, Any, Answer], *, silent: bool = False
+    ) -> Answer | None:
+        if self.is_degraded:
+            question.close()
+            return None
+        try:
+            return await question
+        except _AWAY as error:
+            if not silent:
+                self._degrade(error)
+            return None
+
+    def _degrade(self, error: Exception) -> None:
+        if not self.is_degraded:
+            self.is_degraded = True
+            log.warning("limits_degraded", error=type(error).__name__)
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(_CHECK_SECONDS)
+            await self._look()
+
+    async def _look(self) -> None:
+        try:
+            await self._remote.check()
+        except _AWAY as error:
+            self._degrade(error)
+        else:
+            if self.is_degraded:
+                self.is_degraded = False
+                log.info("limits_restored")
