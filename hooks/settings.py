@@ -10,14 +10,25 @@ from integration.db import members
 from integration.dependencies import Transaction, UsesServices
 from integration.rules import registration_rules
 from policies.decisions import Deny
+from policies.lifecycle import Status
+from policies.login import decide_settings
 from policies.registration import decide_change_of_traits
 
 router = APIRouter(prefix="/hooks/settings", dependencies=[FromKratos])
 
 
 @router.post("/submitted")
-def settings_submitted(payload: SettingsSubmitted, services: UsesServices) -> Response:
-    """Blocking: what a registration would refuse, a later change may not bring in."""
+def settings_submitted(
+    payload: SettingsSubmitted, session: Transaction, services: UsesServices
+) -> Response:
+    """Blocking: what a registration would refuse, a later change may not bring in.
+
+    A session may outlive its member's right to one by as long as its end is on its way.
+    """
+    member = members.get(session, payload.identity_id)
+    known = decide_settings(None if member is None else Status(member.status))
+    if isinstance(known, Deny):
+        return replies.refuse(known)
     decision = decide_change_of_traits(
         payload.traits_before.to_attempt(),
         payload.traits.to_attempt(),

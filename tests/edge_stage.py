@@ -16,6 +16,7 @@ import uvicorn
 from aiohttp import web
 
 from integration.edge.app import make_edge
+from integration.edge.protocol import EdgeProtocol
 from integration.settings import Settings
 
 HOOKS_URL = "http://127.0.0.1:1/"
@@ -172,7 +173,7 @@ def upstream_running() -> Iterator[Upstream]:
 
 
 @contextmanager
-def edge_running(settings: Settings) -> Iterator[int]:
+def edge_running(settings: Settings, protocol: type[EdgeProtocol] = EdgeProtocol) -> Iterator[int]:
     port = free_port()
     server = uvicorn.Server(
         uvicorn.Config(
@@ -183,7 +184,8 @@ def edge_running(settings: Settings) -> Iterator[int]:
             server_header=False,
             log_config=None,
             lifespan="on",
-            http="httptools",
+            http=protocol,
+            ws="none",
         )
     )
     thread = threading.Thread(target=server.run)

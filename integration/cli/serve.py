@@ -23,17 +23,21 @@ def edge(environment: Environment) -> None:
     import uvicorn
 
     from integration.edge.app import make_edge
+    from integration.edge.protocol import EdgeProtocol
 
     settings = _start(environment, "edge")
     uvicorn.run(
         make_edge(settings),
         host=settings.bind,
         port=settings.port_edge,
+        http=EdgeProtocol,
         log_config=None,
         access_log=False,
         server_header=False,
         date_header=False,
         proxy_headers=False,
+        # None of ours speaks it, and its log lines would hold queries.
+        ws="none",
         timeout_graceful_shutdown=5,
     )
 

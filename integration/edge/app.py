@@ -173,7 +173,7 @@ class Edge:
             allow = [(b"allow", ", ".join(route.methods).encode())]
             await reply.whole(Answer(204, allow, b""))
             return
-        scope = route.scope(request.method)
+        scope = route.scope(request.method, request.query)
         if scope is not None:
             await self._keys.require(request.headers, scope)
         await self._handlings.handle(request, route, reply)
@@ -181,9 +181,10 @@ class Edge:
 
 def _route_of(scope: Scope) -> Route:
     path = scope["raw_path"].decode("latin-1")
-    if is_misspelt(path):
-        path = path.lower().rstrip("/")
-    return find(path if path.startswith("/") else "/")
+    if not path.startswith("/"):
+        # `OPTIONS *`
+        return find("/")
+    return find(path.lower().rstrip("/") if is_misspelt(path) else path)
 
 
 async def _refuse(

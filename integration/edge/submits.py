@@ -60,7 +60,23 @@ def _read_json(body: bytes) -> Mapping[str, Any]:
         raise RefusedError(MALFORMED_BODY)
     if any(name != name.casefold() for name in value):
         raise RefusedError(AMBIGUOUS_BODY)
+    if _has_nul(value):
+        raise RefusedError(MALFORMED_BODY)
     return value
+
+
+def _has_nul(value: object) -> bool:
+    """Tell of a character that PostgreSQL cannot store: Kratos would answer with a 500."""
+    left = [value]
+    while left:
+        item = left.pop()
+        if isinstance(item, str) and "\0" in item:
+            return True
+        if isinstance(item, dict):
+            left += [*item.keys(), *item.values()]
+        elif isinstance(item, list):
+            left += item
+    return False
 
 
 def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -85,4 +101,6 @@ def _read_form(body: bytes) -> Mapping[str, str]:
     fields = dict(pairs)
     if len(fields) != len(pairs):
         raise RefusedError(AMBIGUOUS_BODY)
+    if _has_nul(fields):
+        raise RefusedError(MALFORMED_BODY)
     return fields
