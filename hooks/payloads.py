@@ -1,5 +1,6 @@
 """The bodies Kratos sends. Each is made by the template of the same name in `kratos/hooks/`."""
 
+from dataclasses import replace
 from typing import Annotated
 from uuid import UUID
 
@@ -47,11 +48,20 @@ class Traits(HookPayload):
         )
 
 
+class SubmittedTraits(Traits):
+    """Traits that a person asks for."""
+
+    pending_email: Text
+
+    def to_attempt(self) -> RegistrationAttempt:
+        return replace(super().to_attempt(), pending_email=self.pending_email)
+
+
 class RegistrationSubmitted(HookPayload):
     """Before the identity is stored: it has no id yet."""
 
     flow_id: UUID
-    traits: Traits
+    traits: SubmittedTraits
 
 
 class RegistrationCompleted(HookPayload):
@@ -111,8 +121,8 @@ class SettingsSubmitted(HookPayload):
 
     flow_id: UUID
     identity_id: UUID
-    traits: Traits
-    traits_before: Traits
+    traits: SubmittedTraits
+    traits_before: SubmittedTraits
 
 
 class SettingsCompleted(HookPayload):

@@ -33,6 +33,8 @@ MESSAGE_IDS: dict[str, int] = {
         24: "first_name_characters",
         25: "last_name_too_long",
         26: "last_name_characters",
+        27: "email_change",
+        28: "pending_email",
         41: "email_not_verified",
         42: "profile_incomplete",
         43: "account_suspended",

@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter
 from fastapi.responses import Response
+from sqlalchemy.orm import Session
 
 from hooks import replies
 from hooks.authentication import FromKratos
@@ -17,6 +18,8 @@ from integration.dependencies import Transaction, UsesServices
 from integration.rules import registration_rules
 from integration.settings import Settings
 from policies.decisions import Decision, Deny, decide_all
+from policies.lifecycle import Status
+from policies.login import decide_settings
 from policies.passwords import decide_by_verdict
 from policies.registration import decide_change_of_traits
 
@@ -24,9 +27,14 @@ router = APIRouter(prefix="/hooks/settings", dependencies=[FromKratos])
 
 
 @router.post("/submitted")
-def settings_submitted(payload: SettingsSubmitted, services: UsesServices) -> Response:
-    """Blocking: what a registration would refuse, a later change may not bring in."""
-    return _answer(_on_traits(payload, services.settings))
+def settings_submitted(
+    payload: SettingsSubmitted, session: Transaction, services: UsesServices
+) -> Response:
+    """Blocking: what a registration would refuse, a later change may not bring in.
+
+    A session may outlive its member's right to one by as long as its end is on its way.
+    """
+    return _answer(_on_member_and_traits(session, payload, services.settings))
 
 
 @router.post("/password/submitted")
@@ -37,7 +45,8 @@ def settings_password_submitted(
     verdict = passwords.verdict(
         session, payload.attempt, flow_id=payload.flow_id, identity_id=payload.identity_id
     )
-    return _answer(decide_all(_on_traits(payload, services.settings), decide_by_verdict(verdict)))
+    on_the_rest = _on_member_and_traits(session, payload, services.settings)
+    return _answer(decide_all(on_the_rest, decide_by_verdict(verdict)))
 
 
 @router.post("/completed", status_code=204)
@@ -61,7 +70,13 @@ def settings_password_completed(
     password_changes.record(session, payload.identity_id, payload.attempt, now=services.now())
 
 
-def _on_traits(payload: SettingsSubmitted, settings: Settings) -> Decision:
+def _on_member_and_traits(
+    session: Session, payload: SettingsSubmitted, settings: Settings
+) -> Decision:
+    member = members.get(session, payload.identity_id)
+    known = decide_settings(None if member is None else Status(member.status))
+    if isinstance(known, Deny):
+        return known
     return decide_change_of_traits(
         payload.traits_before.to_attempt(),
         payload.traits.to_attempt(),

@@ -51,8 +51,8 @@ def configure_logging(*, level: str, log_format: str, process: str) -> None:
     root.setLevel(level.upper())
     # It repeats itself while PostgreSQL is away; the edge says so once.
     logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
-    # One line a request is ours to write; httpx would add the URL with its query.
-    for noisy in ("httpx", "httpcore", "uvicorn.access", "alembic"):
+    # One line a request or task is ours to write; httpx would add the URL with its query.
+    for noisy in ("httpx", "httpcore", "uvicorn.access", "alembic", "celery"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 

@@ -42,6 +42,7 @@ def make_api(services: Services) -> FastAPI:
         redoc_url=None,
     )
     app.state.services = services
+    app.state.checks = health.Checks()
     problems.install(app)
     for module in _ROUTED:
         app.include_router(module.router)
@@ -105,6 +106,7 @@ def _server(app: FastAPI, settings: Settings, port: int) -> uvicorn.Server:
             access_log=False,
             server_header=False,
             proxy_headers=False,
+            ws="none",
             timeout_graceful_shutdown=5,
         )
     )

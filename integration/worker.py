@@ -1,5 +1,7 @@
 """The worker: Celery with its schedule. It works in threads, for all it does is wait."""
 
+import threading
+import time
 import warnings
 from collections.abc import Callable
 from datetime import timedelta
@@ -7,7 +9,7 @@ from uuid import UUID
 
 import structlog
 from celery import Celery
-from celery.beat import EmbeddedService, Scheduler
+from celery.beat import Scheduler, Service
 from celery.platforms import SecurityWarning
 from celery.signals import setup_logging, worker_ready
 
@@ -22,6 +24,8 @@ log = structlog.get_logger()
 CONCURRENCY = 8
 # The row's transaction, the identity's lock, and what is read in between.
 _CONNECTIONS_PER_TASK = 3
+# After the broker was away, not every missed run is made up for.
+_LONGEST_QUEUED = timedelta(seconds=30)
 
 
 def make_worker(services: Services) -> Celery:
@@ -35,12 +39,14 @@ def make_worker(services: Services) -> Celery:
         deliver(services, UUID(effect_id))
 
     def periodically(name: str, period: timedelta, work: Callable[[Services], object]) -> None:
-        # A run that found no worker in time is replaced by the next one.
+        # A run that found no worker in time is replaced by a later one.
+        expires = max(_LONGEST_QUEUED, period).total_seconds()
+
         @app.task(name=name, shared=False)  # type: ignore[untyped-decorator]
         def run() -> None:
             work(services)
 
-        app.add_periodic_task(period, run.s(), name=name, expires=period.total_seconds() * 2)
+        app.add_periodic_task(period, run.s(), name=name, expires=expires)
 
     periodically("kleis.relay", settings.relay_period, relay.relay)
     periodically("kleis.sweep", settings.sweep_period, sweeps.sweep)
@@ -55,9 +61,7 @@ def run(settings: Settings) -> None:
 
     # Whoever listens here has set up logging; else Celery would do it in its own way.
     setup_logging.connect(lambda **_: None, weak=False)
-    # In a thread, not in a process of its own: it then ends with the worker, however that ends.
-    schedule = EmbeddedService(app, thread=True, scheduler_cls=Scheduler)
-    worker_ready.connect(lambda **_: schedule.start(), weak=False)
+    worker_ready.connect(lambda **_: _start_schedule(app), weak=False)
     # Celery warns root of pickled messages; ours are JSON, and nothing else is accepted.
     warnings.filterwarnings("ignore", category=SecurityWarning)
     app.Worker(
@@ -69,3 +73,18 @@ def run(settings: Settings) -> None:
         without_heartbeat=True,
         quiet=True,
     ).start()
+
+
+def _start_schedule(app: Celery) -> None:
+    """Keep the schedule going in a thread: it ends with the worker, however that ends."""
+
+    def keep() -> None:
+        while True:
+            try:
+                Service(app, max_interval=1, scheduler_cls=Scheduler).start()
+            except Exception:
+                # Without the relay, what was rung for in vain would wait for ever.
+                log.exception("schedule_failed")
+            time.sleep(1)
+
+    threading.Thread(target=keep, name="schedule", daemon=True).start()

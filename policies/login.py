@@ -60,6 +60,11 @@ def decide_login(status: Status | None) -> Decision:
     return Deny((_LOGIN_REFUSALS[status],))
 
 
+def decide_settings(status: Status | None) -> Decision:
+    """Decide whether a session that is still there may change the account."""
+    return decide_recovery(status)
+
+
 def decide_recovery(status: Status | None) -> Decision:
     """Decide whether a completed recovery may go on, with the codes of `decide_login`."""
     if status in _MAY_RECOVER:

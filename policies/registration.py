@@ -30,6 +30,11 @@ PRIVACY: Mapping[str, bool] = MappingProxyType(
 )
 
 
+_EMAIL_STAYS = Reason(
+    "email_change", "The e-mail address of an account cannot be changed.", "#/traits/email"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class RegistrationRules:
     """The operator's choices, as settings give them."""
@@ -49,6 +54,7 @@ class RegistrationAttempt:
     first_name: str = ""
     last_name: str = ""
     display_name: str = ""
+    pending_email: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +101,10 @@ def decide_change_of_traits(
     reasons = tuple(
         reason for reason in _reasons_against(after, rules) if reason.pointer not in unchanged
     )
+    # Kratos takes a new address at once: the member would be active by one nobody has proven.
+    is_new = before.email.lower() != after.email.lower()
+    if is_new and _EMAIL_STAYS.pointer not in {reason.pointer for reason in reasons}:
+        reasons = (*reasons, _EMAIL_STAYS)
     return Deny(reasons) if reasons else Allow()
 
 
@@ -129,6 +139,7 @@ def _reasons_against(attempt: RegistrationAttempt, rules: RegistrationRules) -> 
         _refuse_name(attempt.first_name, "first_name", "first name"),
         _refuse_name(attempt.last_name, "last_name", "last name"),
         refuse_display_name(attempt.display_name),
+        _refuse_pending_email(attempt.pending_email),
     )
     yield from (reason for reason in found if reason is not None)
 
@@ -143,6 +154,13 @@ def refuse_display_name(name: str) -> Reason | None:
         text = "Use only the letters a to z, digits, spaces, dots, _ and - in the display name."
         return Reason("display_name_characters", text, pointer)
     return None
+
+
+def _refuse_pending_email(email: str) -> Reason | None:
+    """Kratos keeps every address of an identity from everybody else, this one unproven too."""
+    if not email:
+        return None
+    return Reason("pending_email", "This address cannot be set by hand.", "#/traits/pending_email")
 
 
 def _refuse_name(name: str, trait: str, words: str) -> Reason | None:

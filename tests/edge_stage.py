@@ -16,7 +16,7 @@ import uvicorn
 from aiohttp import web
 
 from integration.edge.app import make_edge
-from integration.edge.http_protocol import EdgeProtocol
+from integration.edge.protocol import EdgeProtocol
 from integration.settings import Settings
 
 HOOKS_URL = "http://127.0.0.1:1/"
@@ -173,7 +173,7 @@ def upstream_running(upstream: Upstream | None = None) -> Iterator[Upstream]:
 
 
 @contextmanager
-def edge_running(settings: Settings) -> Iterator[int]:
+def edge_running(settings: Settings, protocol: type[EdgeProtocol] = EdgeProtocol) -> Iterator[int]:
     port = free_port()
     server = uvicorn.Server(
         uvicorn.Config(
@@ -184,7 +184,7 @@ def edge_running(settings: Settings) -> Iterator[int]:
             server_header=False,
             log_config=None,
             lifespan="on",
-            http=EdgeProtocol,
+            http=protocol,
             ws="none",
         )
     )

@@ -1,7 +1,7 @@
 """`kleis doctor`: is everything there, and does everything agree?"""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import click
@@ -12,7 +12,8 @@ from integration.cli.context import Environment
 from integration.cli.printing import json_option
 from integration.db import outbox
 from integration.services import Services
-from integration.tasks import reconcile
+from integration.tasks import drift, reconcile
+from integration.tasks.drift import Drift
 
 
 @click.command()
@@ -49,17 +50,17 @@ def examine(services: Services, *, repair: bool) -> dict[str, Any]:
     if all(parts[name] is None for name in ("postgresql", "kratos", "keto")):
         if repair:
             report["repaired"] = _listed(reconcile.reconcile(services))
-        report["drift"] = _listed(reconcile.find_drift(services))
+        report["drift"] = _listed(drift.find(services))
     parked = sum(lane["parked"] for lane in report["outbox"].values())
     broken = [name for name, error in parts.items() if error is not None]
     report["healthy"] = not (broken or parked or report["drift"])
     return report
 
 
-def _listed(drifts: Any) -> list[dict[str, Any]]:
+def _listed(found: Iterable[Drift]) -> list[dict[str, Any]]:
     return [
-        {"subject": drift.subject_id, "repairs": [type(item).__name__ for item in drift.repairs]}
-        for drift in drifts
+        {"subject": one.subject_id, "repairs": [type(item).__name__ for item in one.repairs]}
+        for one in found
     ]
 
 

@@ -23,7 +23,7 @@ def edge(environment: Environment) -> None:
     import uvicorn
 
     from integration.edge.app import make_edge
-    from integration.edge.http_protocol import EdgeProtocol
+    from integration.edge.protocol import EdgeProtocol
 
     settings = _start(environment, "edge")
     uvicorn.run(
@@ -31,12 +31,13 @@ def edge(environment: Environment) -> None:
         host=settings.bind,
         port=settings.port_edge,
         http=EdgeProtocol,
-        ws="none",
         log_config=None,
         access_log=False,
         server_header=False,
         date_header=False,
         proxy_headers=False,
+        # None of ours speaks it, and its log lines would hold queries.
+        ws="none",
         timeout_graceful_shutdown=5,
     )
 

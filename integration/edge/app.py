@@ -228,7 +228,7 @@ class Edge:
             allow = [(b"allow", ", ".join(route.methods).encode())]
             await reply.whole(Answer(204, allow, b""))
             return
-        scope = route.scope(request.method)
+        scope = route.scope(request.method, request.query)
         if scope is not None:
             await self._keys.require(request.headers, scope)
         await self._handlings.handle(request, route, reply)
@@ -237,6 +237,7 @@ class Edge:
 def _route_of(scope: Scope) -> Route:
     path = scope["raw_path"].decode("latin-1")
     if not path.startswith("/"):
+        # `OPTIONS *`
         return find("/")
     return find(path.lower().rstrip("/") if is_misspelt(path) else path)
 

@@ -31,10 +31,12 @@ class RequestBody:
         self._max_bytes = max_bytes
         self._started = False
         length = header(headers, b"content-length")
-        self.declared_bytes = int(length) if length is not None and length.isdecimal() else None
-        self.is_expected = (
-            bool(self.declared_bytes) or header(headers, b"transfer-encoding") is not None
-        )
+        is_chunked = header(headers, b"transfer-encoding") is not None
+        # RFC 9112, section 6.3: next to Transfer-Encoding a length means nothing. Passed on, it
+        # would cut the next request out of this body.
+        is_said = length is not None and length.isdecimal() and not is_chunked
+        self.declared_bytes = int(length) if length is not None and is_said else None
+        self.is_expected = bool(self.declared_bytes) or is_chunked
         self._waits_for_continue = header(headers, b"expect") is not None
         self.too_large = False
         self.client_left = False

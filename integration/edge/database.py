@@ -6,7 +6,7 @@ from typing import Any
 
 import psycopg
 import structlog
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
 from integration.edge.problems import DATABASE_DOWN, RefusedError
 from integration.settings import Settings
@@ -81,7 +81,7 @@ class Database:
         try:
             try:
                 return await self._once(statement, values, reads=reads)
-            except PoolTimeout:
+            except (PoolTimeout, TooManyRequests):
                 raise
             except (psycopg.OperationalError, psycopg.InterfaceError):
                 # PostgreSQL was restarted: none of the kept connections is alive.

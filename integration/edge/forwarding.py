@@ -185,11 +185,12 @@ class Forwarder:
         """Send an answer on as it comes. When it breaks off, the client's breaks off too."""
         try:
             await reply.begin(response.status, self.shown(response, upstream))
-            left = response.content_length
+            left, ended = response.content_length, False
             async for piece in response.content.iter_any():
                 left = None if left is None else left - len(piece)
-                await (reply.end(piece) if left == 0 else reply.piece(piece))
-            if left != 0:
+                ended = left == 0
+                await (reply.end(piece) if ended else reply.piece(piece))
+            if not ended:
                 await reply.end()
         except (aiohttp.ClientError, TimeoutError) as error:
             log.warning("answer_broke_off", upstream=upstream.name, error=type(error).__name__)

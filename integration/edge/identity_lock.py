@@ -5,10 +5,12 @@ keep a key or a status from being looked up. Never held for anything but the for
 write; a hook never takes it, for the edge waits for the hook.
 """
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 import psycopg
 import structlog
@@ -31,6 +33,8 @@ class IdentityLocks:
     def __init__(self, settings: Settings) -> None:
         self._pool = make_pool(settings, name="edge-locks", max_size=_MAX_HELD)
         self._seconds = settings.database_timeout.total_seconds()
+        # An entry lasts as long as somebody holds it or waits for it.
+        self._turns: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
 
     async def start(self) -> None:
         await self._pool.open(wait=False)
@@ -45,7 +49,27 @@ class IdentityLocks:
         Raises:
             RefusedError: `busy` after `database_timeout`, or the database does not answer.
         """
-        connection = await self._locked(identity_id)
+        deadline = time.monotonic() + self._seconds
+        async with self._turn(identity_id), self._held_in_database(identity_id, deadline):
+            yield
+
+    @asynccontextmanager
+    async def _turn(self, identity_id: UUID) -> AsyncIterator[None]:
+        """Wait without a connection: one busy identity must not take them from all others."""
+        turn = self._turns.setdefault(identity_id, asyncio.Lock())
+        try:
+            async with asyncio.timeout(self._seconds):
+                await turn.acquire()
+        except TimeoutError as error:
+            raise RefusedError(BUSY) from error
+        try:
+            yield
+        finally:
+            turn.release()
+
+    @asynccontextmanager
+    async def _held_in_database(self, identity_id: UUID, deadline: float) -> AsyncIterator[None]:
+        connection = await self._locked(identity_id, deadline)
         released = False
         try:
             yield
@@ -60,8 +84,7 @@ class IdentityLocks:
             finally:
                 await self._give_back(connection, usable=released)
 
-    async def _locked(self, identity_id: UUID) -> AsyncConnection:
-        deadline = time.monotonic() + self._seconds
+    async def _locked(self, identity_id: UUID, deadline: float) -> AsyncConnection:
         connection = await self._connection()
         taken = False
         try:

@@ -61,6 +61,8 @@ def _read_json(body: bytes) -> Mapping[str, Any]:
         raise RefusedError(MALFORMED_BODY)
     if any(name != name.casefold() for name in value):
         raise RefusedError(AMBIGUOUS_BODY)
+    if _has_nul(value):
+        raise RefusedError(MALFORMED_BODY)
     return value
 
 
@@ -72,6 +74,20 @@ def _has_half_characters(body: bytes, value: dict[str, Any]) -> bool:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         return True
+    return False
+
+
+def _has_nul(value: object) -> bool:
+    """Tell of a character that PostgreSQL cannot store: Kratos would answer with a 500."""
+    left = [value]
+    while left:
+        item = left.pop()
+        if isinstance(item, str) and "\0" in item:
+            return True
+        if isinstance(item, dict):
+            left += [*item.keys(), *item.values()]
+        elif isinstance(item, list):
+            left += item
     return False
 
 
@@ -97,4 +113,6 @@ def _read_form(body: bytes) -> Mapping[str, str]:
     fields = dict(pairs)
     if len(fields) != len(pairs):
         raise RefusedError(AMBIGUOUS_BODY)
+    if _has_nul(fields):
+        raise RefusedError(MALFORMED_BODY)
     return fields

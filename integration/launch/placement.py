@@ -10,6 +10,7 @@ import os
 import pwd
 import secrets
 import shutil
+import stat
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,12 +76,8 @@ def remove_outside(home: Home) -> None:
 
 
 def _is_orphan(folder: Path) -> bool:
-    try:
-        owner = (folder / OWNER_FILE).read_text(encoding="utf-8").strip()
-        ours = folder.lstat().st_uid == os.geteuid() or os.geteuid() == 0
-    except (OSError, ValueError):
-        return False
-    if not ours or folder.is_symlink() or _is_in_use(folder):
+    owner = _owner_of(folder)
+    if not owner or _is_in_use(folder):
         return False
     kept = read_json(Path(owner) / "state.json")
     return str(folder) not in {kept.get("sockets"), kept.get("reachable")}
@@ -117,11 +114,19 @@ def _remembered(home: Home, name: str, parent: Path, account: Account | None) ->
 
 
 def _owner_of(folder: Path) -> str:
+    """Return the home that a folder of ours belongs to; empty when it is not ours.
+
+    Its parent is everybody's: after the folder is gone, anybody can make one of its name.
+    """
+    ours = {os.geteuid()}
+    if os.geteuid() == 0:
+        ours.add(_unprivileged_account().uid)
     try:
-        if folder.is_symlink():
+        found = folder.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid not in ours:
             return ""
         return (folder / OWNER_FILE).read_text(encoding="utf-8").strip()
-    except OSError:
+    except (OSError, ValueError):
         return ""
 
 

@@ -38,6 +38,8 @@ SERVER_SETTINGS = {
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_min_messages": "warning",
+    # The details of a refused duplicate are somebody's e-mail address.
+    "log_error_verbosity": "terse",
     "cluster_name": "kleis",
 }
 KETO_STATEMENT_TIMEOUT = "5s"

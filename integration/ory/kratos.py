@@ -2,14 +2,22 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import httpx
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from integration.errors import NotFoundError, UpstreamRefusedError
 from integration.ory.transport import send
+
+
+def _object_or_none(value: object) -> object:
+    """Take what an admin may have put there: any JSON at all, as far as Kratos is concerned."""
+    return value if isinstance(value, dict) else None
+
+
+Metadata = Annotated[dict[str, Any] | None, BeforeValidator(_object_or_none)]
 
 
 class Address(BaseModel):
@@ -28,7 +36,7 @@ class Identity(BaseModel):
     id: UUID
     state: str = "active"
     traits: dict[str, Any]
-    metadata_public: dict[str, Any] | None = None
+    metadata_public: Metadata = None
     verifiable_addresses: list[Address] | None = None
     created_at: AwareDatetime
 

@@ -4,14 +4,12 @@ It finds what no hook told us: identities whose hook was lost, changes made past
 written by hand. What to repair is decided in `policies.reconciliation`.
 """
 
-from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
 import structlog
 from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 
 from integration import members
 from integration.db import locks, outbox
@@ -19,15 +17,15 @@ from integration.db import members as member_rows
 from integration.errors import BusyError, ConflictError, KleisError
 from integration.ory.kratos import Identity
 from integration.services import Services
+from integration.tasks import drift
 from integration.tasks import identity as identities
-from policies.authority import RelationTuple, Role, platform_changes
-from policies.lifecycle import Actor, Status, Trigger
+from integration.tasks.drift import Drift
+from policies.authority import platform_changes
+from policies.lifecycle import Actor, Trigger
 from policies.reconciliation import (
     ActivateMember,
     Facts,
-    IdentityFacts,
     MarkDeleted,
-    MemberFacts,
     RegisterMember,
     RemoveIdentity,
     Repair,
@@ -43,19 +41,10 @@ from policies.registration import RegistrationAttempt, new_member
 log = structlog.get_logger()
 
 _ONE_AT_A_TIME = 4_455_000_002
-_LANES = ("authority", "identity")
 _TRIGGERS: dict[type[Repair], Trigger] = {
     SuspendMember: Trigger.ADMIN_DISABLE,
     MarkDeleted: Trigger.ADMIN_DELETION,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Drift:
-    """What differs about one subject, and what would be repaired."""
-
-    subject_id: str
-    repairs: tuple[Repair, ...]
 
 
 def reconcile(services: Services) -> list[Drift]:
@@ -71,14 +60,16 @@ def reconcile(services: Services) -> list[Drift]:
         if not mine:
             return []
         try:
-            return _repair_all(services, list(find_drift(services)))
+            return _repair_all(services, list(drift.find(services)))
         finally:
             connection.execute(text("select pg_advisory_unlock(:key)"), {"key": _ONE_AT_A_TIME})
             connection.commit()
 
 
 def _repair_all(services: Services, suspects: list[Drift]) -> list[Drift]:
-    lost = sum(isinstance(repair, MarkDeleted) for drift in suspects for repair in drift.repairs)
+    lost = sum(
+        isinstance(repair, MarkDeleted) for suspect in suspects for repair in suspect.repairs
+    )
     with services.transaction() as session:
         known = member_rows.count(session)
     if is_mass_loss(lost=lost, known=known):
@@ -89,16 +80,31 @@ def _repair_all(services: Services, suspects: list[Drift]) -> list[Drift]:
     repaired = []
     for suspect in suspects:
         try:
-            repairs = reconcile_one(
-                services, UUID(suspect.subject_id), grace=services.settings.reconcile_grace
-            )
-        except (KleisError, ValueError) as error:
+            repairs = _repair(services, suspect)
+        except (KleisError, SQLAlchemyError, ValueError) as error:
             # One subject that cannot be repaired now keeps nobody else from it.
-            log.warning("repair_failed", subject=suspect.subject_id, error=repr(error)[:300])
+            log.warning("repair_failed", subject=suspect.subject_id, error=type(error).__name__)
             continue
         if repairs:
             repaired.append(Drift(suspect.subject_id, repairs))
     return repaired
+
+
+def _repair(services: Services, suspect: Drift) -> tuple[Repair, ...]:
+    if _is_identity(suspect.subject_id):
+        grace = services.settings.reconcile_grace
+        return reconcile_one(services, UUID(suspect.subject_id), grace=grace)
+    # No identity has such a name, and nothing of ours writes it: authority of nobody.
+    strays = services.keto.platform_tuples_of(suspect.subject_id)
+    services.keto.change(insert=frozenset(), delete=strays)
+    return suspect.repairs
+
+
+def _is_identity(subject_id: str) -> bool:
+    try:
+        return str(UUID(subject_id)) == subject_id
+    except ValueError:
+        return False
 
 
 def after_a_change(services: Services, identity_id: UUID) -> None:
@@ -108,7 +114,7 @@ def after_a_change(services: Services, identity_id: UUID) -> None:
         BusyError: effects of ours are still on their way to it; worth trying again.
     """
     with services.transaction() as session:
-        if outbox.is_pending(session, identity_id, _LANES):
+        if outbox.is_pending(session, identity_id, drift.LANES):
             raise BusyError("Effects of this member are still on their way.")
     # No registration is under way: nothing has to be left to a hook.
     reconcile_one(services, identity_id, grace=timedelta(0))
@@ -123,79 +129,12 @@ def reconcile_one(services: Services, identity_id: UUID, *, grace: timedelta) ->
     timeout = services.settings.database_timeout
     with locks.identity_lock(services.engine, identity_id, timeout=timeout):
         current = services.kratos.get(identity_id)
-        facts = _facts(services, identity_id, current)
+        facts = drift.facts_of(services, identity_id, current)
         repairs = decide_repairs(facts, grace)
         for repair in repairs:
             log.warning("drift_repaired", subject=str(identity_id), repair=type(repair).__name__)
             _apply(services, identity_id, current, facts, repair)
     return repairs
-
-
-def find_drift(services: Services) -> Iterator[Drift]:
-    """Yield what seems to differ, from lists that may be seconds old. Changes nothing."""
-    tuples: dict[str, set[RelationTuple]] = defaultdict(set)
-    for item in services.keto.platform_tuples():
-        tuples[item.subject_id].add(item)
-    logged_in = {str(identity_id) for identity_id in services.kratos.logged_in()}
-    ours = _all_members(services)
-
-    def facts_of(subject_id: str, identity: Identity | None) -> Facts:
-        return Facts(
-            subject_id=subject_id,
-            identity=_identity_facts(services, identity),
-            member=ours.get(subject_id),
-            tuples=frozenset(tuples.get(subject_id, ())),
-            sessions=subject_id in logged_in,
-        )
-
-    seen = set()
-    for identity in services.kratos.everybody():
-        seen.add(str(identity.id))
-        yield from _drift(services, facts_of(str(identity.id), identity))
-    for subject_id in (ours.keys() | tuples.keys()) - seen:
-        yield from _drift(services, facts_of(subject_id, None))
-
-
-def _drift(services: Services, facts: Facts) -> Iterator[Drift]:
-    if repairs := decide_repairs(facts, services.settings.reconcile_grace):
-        yield Drift(facts.subject_id, repairs)
-
-
-def _all_members(services: Services) -> dict[str, MemberFacts]:
-    with services.transaction() as session:
-        return {
-            str(member.identity_id): MemberFacts(Status(member.status), Role(member.role))
-            for page in member_rows.pages(session)
-            for member in page
-        }
-
-
-def _facts(services: Services, identity_id: UUID, identity: Identity | None) -> Facts:
-    with services.transaction() as session:
-        row = member_rows.get(session, identity_id)
-        member = None if row is None else MemberFacts(Status(row.status), Role(row.role))
-        pending = outbox.is_pending(session, identity_id, _LANES)
-    return Facts(
-        subject_id=str(identity_id),
-        identity=_identity_facts(services, identity),
-        member=member,
-        tuples=services.keto.platform_tuples_of(str(identity_id)),
-        pending_effects=pending,
-        sessions=identity is not None and services.kratos.has_sessions(identity_id),
-    )
-
-
-def _identity_facts(services: Services, identity: Identity | None) -> IdentityFacts | None:
-    if identity is None:
-        return None
-    metadata = identity.metadata_public or {}
-    return IdentityFacts(
-        enabled=identity.is_enabled(),
-        email_verified=identity.is_verified(),
-        age=services.now() - identity.created_at,
-        metadata_status=metadata.get("status"),
-        metadata_role=metadata.get("role"),
-    )
 
 
 def _apply(

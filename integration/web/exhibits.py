@@ -10,6 +10,7 @@ from integration.web.views import Exhibit, Link, Picture, Secrets
 
 _PICTURE = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/=]+")
 _EDGE_PIXELS = 256
+_USED_CODE = 1050014
 
 
 def exhibit_of(node: Node) -> Exhibit | None:
@@ -58,8 +59,12 @@ def _secrets(node: Node) -> Secrets | None:
 
 
 def _listed(secrets: list[Any]) -> list[str]:
-    """Name each backup code. A used one has another text (`Used at ...`) in Kratos' own words."""
-    return [str(item.get("text", "")) for item in secrets if isinstance(item, dict)]
+    """Name each backup code; of a used one Kratos only tells when that was."""
+    return [
+        "used" if item.get("id") == _USED_CODE else str(item.get("text", ""))
+        for item in secrets
+        if isinstance(item, dict)
+    ]
 
 
 def _link(node: Node) -> Link | None:

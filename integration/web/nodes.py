@@ -29,7 +29,7 @@ _COMMON = "default"
 _NEED_SCRIPTS = frozenset({"webauthn", "passkey"})
 # Their submits carry nothing of the shared fields; a `required` one would only be in the way.
 _STAND_ALONE = frozenset({"oidc", "saml", "totp", "lookup_secret"})
-_ORDER = ("default", "profile", "identifier_first", "password", "code", "totp", "lookup_secret")
+_ORDER = ("default", "profile", "identifier_first", "password", "totp", "code", "lookup_secret")
 # These buttons send the fields beside them; every other button acts on its own.
 _SENDS_FIELDS = frozenset({"method", "provider"})
 # Backup codes are of no use until they are confirmed.

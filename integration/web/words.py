@@ -62,8 +62,8 @@ _SAVES = {
 }
 _BUTTONS = {
     1010001: "Log in",
-    1010009: "Continue",
-    1010010: "Continue",
+    1010009: "Log in with the app",
+    1010010: "Log in with a backup code",
     1010022: "Log in",
     1050007: "Show my backup codes",
     1050008: "Make new backup codes",

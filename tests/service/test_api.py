@@ -1,8 +1,13 @@
 """Our API where Kratos and Keto do not answer: it says so, and tells nothing else."""
 
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from uuid import uuid4
 
+from fastapi.testclient import TestClient
+
 from integration.db import api_keys
+from integration.service import make_api
 
 
 def test_it_is_alive_but_not_ready(api):
@@ -28,6 +33,18 @@ def test_what_is_missing_is_told_to_operators_alone(api, services):
     answer = api.get("/health/ready", headers={"Authorization": f"Bearer {token}"})
 
     assert answer.json()["missing"] == ["kratos", "keto"]
+
+
+def test_however_many_ask_the_parts_are_asked_now_and_then(services):
+    """Anybody may ask, and each time four parts would have to answer."""
+    asked = []
+    counting = replace(services, check_broker=lambda: asked.append(None))
+
+    with TestClient(make_api(counting)) as client, ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: client.get("/health/ready"), range(60)))
+
+    assert {answer.status_code for answer in answers} == {503}
+    assert 1 <= len(asked) < 15
 
 
 def test_nobody_is_somebody_without_credentials(api):

@@ -254,6 +254,33 @@ def test_a_lock_is_held_while_kratos_is_asked_and_freed_after(edge, database):
     assert database.execute(held).fetchone()[0] == 0
 
 
+def test_one_busy_identity_takes_no_connection_from_the_others(edge, database):
+    """Each submit that waits for the same lock would else hold one of sixteen."""
+    busy, other = new_member(database, "active"), new_member(database, "active")
+    settings = "/self-service/settings"
+    waiting = [
+        threading.Thread(
+            target=ask,
+            args=(edge, "POST", settings),
+            kwargs={"headers": busy | JSON, "body": b"{}"},
+        )
+        for _ in range(24)
+    ]
+
+    with locked(database, busy["X-Session-Token"]):
+        for thread in waiting:
+            thread.start()
+        time.sleep(0.2)
+        started = time.monotonic()
+        answer = ask(edge, "POST", settings, headers=other | JSON, body=b"{}")
+        took = time.monotonic() - started
+        for thread in waiting:
+            thread.join()
+
+    assert answer.status == 200
+    assert took < 0.75
+
+
 def test_a_client_that_leaves_neither_frees_the_lock_early_nor_hides_the_outcome(edge, database):
     member = new_member(database, "active")
     flow_id = uuid4()

@@ -4,6 +4,7 @@ import gzip
 import http.client
 import time
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
@@ -161,6 +162,16 @@ def test_odd_methods_are_refused(edge, method):
     assert ask(edge, method, "/sessions").status in (400, 405)
 
 
+def test_a_request_for_no_address_at_all_is_refused(edge, upstream):
+    before = len(upstream.seen)
+
+    answer = ask(edge, "OPTIONS", "*")
+
+    assert answer.status == 400
+    assert answer.json()["type"] == "urn:kleis:problem:path_not_canonical"
+    assert len(upstream.seen) == before
+
+
 def test_options_is_answered_without_a_key_and_without_ory(edge, upstream):
     before = len(upstream.seen)
 
@@ -197,6 +208,17 @@ def test_redirects_are_the_clients_to_follow(edge):
     answer = ask(edge, "GET", "/redirect")
 
     assert (answer.status, answer.header("location")) == (303, "/elsewhere")
+
+
+def test_an_empty_answer_leaves_the_connection_open_for_the_next_request(edge):
+    with closing(http.client.HTTPConnection("127.0.0.1", edge, timeout=5)) as connection:
+        connection.connect()
+        kept = connection.sock
+        for _ in range(3):
+            connection.request("GET", "/redirect")
+            answer = connection.getresponse()
+            assert (answer.status, answer.read()) == (303, b"")
+            assert connection.sock is kept
 
 
 def test_a_redirect_to_a_private_address_is_not_passed_on(edge):

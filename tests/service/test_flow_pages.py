@@ -5,6 +5,8 @@ import pytest
 from tests.kratos_double import PUBLIC, KratosDouble, serving
 from tests.page_stage import CSRF_VIOLATION, FLOW, NEEDS_AAL2, NO_SESSION, browser, soup
 
+PAGES = ["login", "registration", "verification", "recovery"]
+
 
 @pytest.fixture
 def kratos():
@@ -15,9 +17,6 @@ def kratos():
 def client(kratos):
     with serving(kratos) as url, browser(url) as client:
         yield client
-
-
-PAGES = ["login", "registration", "verification", "recovery"]
 
 
 @pytest.mark.parametrize("kind", PAGES)

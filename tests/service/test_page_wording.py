@@ -130,3 +130,15 @@ def test_what_went_wrong_is_said_in_plain_words(client, kratos, kind, message_id
     alert = soup(client.get(f"/{kind}?flow={FLOW}")).find(role="alert")
     assert sentence in alert.text
     assert "1.00 minutes" not in alert.text
+
+
+def test_a_backup_code_that_was_used_is_marked_and_the_others_stay(client, kratos):
+    kratos.recorded("settings", "settings_lookup")
+    for node in kratos.answers["/self-service/settings/flows"][1]["ui"]["nodes"]:
+        if node["group"] == "lookup_secret" and node["type"] == "text":
+            listed = node["attributes"]["text"]["context"]["secrets"]
+            listed[0] = {"id": 1050014, "text": "Secret was used at 2026-01-01", "type": "info"}
+    page = soup(client.get(f"/account/settings?flow={FLOW}"))
+    shown = [item.text for item in page.section.select(".secrets li")]
+    assert shown[0].strip() == "used"
+    assert [text.strip() for text in shown[1:]] == [item["text"] for item in listed[1:]]

@@ -34,7 +34,7 @@ def effects_of(services, lane):
 
 
 def test_an_ordinary_registration_is_let_through_with_its_first_state(hooks, traits):
-    body = {"flow_id": str(uuid4()), "traits": traits}
+    body = {"flow_id": str(uuid4()), "traits": traits | {"pending_email": ""}}
 
     answer = hooks.post("/hooks/registration/submitted", json=body)
 
@@ -63,10 +63,16 @@ def test_an_ordinary_registration_is_let_through_with_its_first_state(hooks, tra
         pytest.param(
             {"email": "ada\r\nBcc: x@example.test"}, "#/traits/email", "email_format", id="control"
         ),
+        pytest.param(
+            {"pending_email": "eve@example.test"},
+            "#/traits/pending_email",
+            "pending_email",
+            id="somebody-elses-address",
+        ),
     ],
 )
 def test_a_refusal_stands_at_the_field_in_kratos_form(hooks, traits, change, pointer, code):
-    body = {"flow_id": str(uuid4()), "traits": traits | change}
+    body = {"flow_id": str(uuid4()), "traits": traits | {"pending_email": ""} | change}
 
     answer = hooks.post("/hooks/registration/submitted", json=body)
 

@@ -25,7 +25,7 @@ from ory_client import (
 JSON = {"accept": "application/json"}
 
 
-def eventually(probe: Callable[[], Any], *, seconds: float = 15) -> Any:
+def eventually(probe: Callable[[], Any], *, seconds: float = 30) -> Any:
     """Return the first true answer of `probe`, or fail after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:

@@ -76,6 +76,17 @@ def test_authority_that_was_given_by_hand_is_taken(stack, member, admin, permiss
     assert relations == {"active", "users"}
 
 
+@pytest.mark.parametrize("subject", ["somebody", "A1F3B0A2-7D7B-4E0E-9C39-6F1B6F0F5C11"])
+def test_authority_of_nobody_is_taken(stack, admin, subject):
+    stray = {"namespace": "Platform", "object": "main", "relation": "admins", "subject_id": subject}
+    admin.put("/admin/relation-tuples", json=stray)
+
+    doctor(stack, "--repair")
+
+    found = admin.get("/relation-tuples", params={"subject_id": subject})
+    assert found.json()["relation_tuples"] == []
+
+
 def test_an_identity_whose_hooks_were_lost_becomes_a_member_again(stack, member, permissions):
     """As after a crash between Kratos' commit and ours, long enough ago."""
     for table in ("profiles", "recommendation_profiles", "members"):

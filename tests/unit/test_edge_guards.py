@@ -6,7 +6,6 @@ from uuid import UUID
 
 import pytest
 
-from integration.edge.admin_writes import changed_identities, identity_in_path
 from integration.edge.asgi import Answer
 from integration.edge.bodies import RequestBody
 from integration.edge.guards import GuardChain, Submit
@@ -14,7 +13,6 @@ from integration.edge.problems import Refusal, RefusedError, page, problem
 from integration.edge.requests import Request
 
 ID = UUID("3f2a7f2e-8a0b-4a52-8f3e-0d8f1c1e9a11")
-OTHER = UUID("5bd1c1d4-0d3c-4d36-9e0c-2a7f4b1f7a10")
 NO = Refusal(429, "limited", "Wait <a> moment.", ((b"retry-after", b"30"),))
 OK = Answer(200, [], b"{}")
 
@@ -110,30 +108,3 @@ def test_a_refusal_is_a_problem_and_on_orys_paths_orys_error_too():
 
 def test_a_page_escapes_what_it_says():
     assert b"&lt;a&gt;" in page(NO).body
-
-
-@pytest.mark.parametrize(
-    ("path", "body", "changed"),
-    [
-        (f"/admin/identities/{ID}", b"", {ID}),
-        (f"/admin/identities/{str(ID).upper()}/sessions", b"", {ID}),
-        ("/admin/identities", json.dumps({"id": str(ID)}).encode(), {ID}),
-        (
-            "/admin/identities",
-            json.dumps(
-                {"identities": [{"identity": str(ID)}, {"identity": str(OTHER)}, {"error": {}}]}
-            ).encode(),
-            {ID, OTHER},
-        ),
-        ("/admin/identities", b"", set()),
-        ("/admin/identities", b"[]", set()),
-        ("/admin/identities/not-an-id", b"null", set()),
-    ],
-)
-def test_knows_whom_an_admin_write_changed(path, body, changed):
-    assert changed_identities(path, body) == changed
-
-
-def test_an_identity_in_a_path_is_a_whole_segment():
-    assert identity_in_path(f"/admin/identities/{ID}x") is None
-    assert identity_in_path("/admin/identities") is None

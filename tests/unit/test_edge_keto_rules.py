@@ -33,6 +33,11 @@ def test_two_page_sizes_are_refused():
     assert refused(keto_rules.bounded_list_query, query) == "ambiguous_query"
 
 
+@pytest.mark.parametrize("query", ["namespace=a;b", "namespace=%zz", "namespace=a&subject_id=%"])
+def test_a_filter_that_keto_would_drop_is_refused(query):
+    assert refused(keto_rules.bounded_list_query, query) == "ambiguous_query"
+
+
 def test_a_large_page_is_made_smaller_and_a_small_one_kept():
     bounded = keto_rules.bounded_list_query
     assert bounded("namespace=Content&page_size=100000") == "namespace=Content&page_size=500"

@@ -75,6 +75,20 @@ def test_admin_and_permission_paths_need_a_key(method, path, scope):
     assert find(path).scope(method) == scope
 
 
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [
+        ("/admin/identities", "include_credential=password"),
+        ("/admin/identities/x", "page_size=1&include%5Fcredential=totp"),
+        ("/admin/identities/x", "include_credential"),
+        ("/admin/courier/messages", ""),
+        ("/admin/courier/messages/x", "page_size=1"),
+    ],
+)
+def test_what_lets_one_become_the_member_is_not_for_readers(path, query):
+    assert find(path).scope("GET", query) == "identities:write"
+
+
 def test_reads_the_error_messages_of_a_flow():
     flow = (
         b'{"ui": {"messages": [{"id": 4000007, "type": "error", "text": "exists"},'

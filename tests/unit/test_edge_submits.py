@@ -42,6 +42,29 @@ def test_malformed_json_is_refused(body):
 
 
 @pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        (JSON, b'{"identifier": "a\\u0000b"}'),
+        (JSON, b'{"traits": {"names": ["ada", "\\u0000"]}}'),
+        (JSON, b'{"traits": {"a\\u0000": 1}}'),
+        (FORM, b"identifier=a%00b"),
+    ],
+)
+def test_a_character_that_no_database_stores_is_refused(headers, body):
+    assert refused(headers, body) == (400, "malformed_body")
+
+
+def test_a_backslash_before_a_number_is_only_text():
+    assert read_fields(JSON, b'{"password": "\\\\u0000"}') == {"password": "\\u0000"}
+
+
+@pytest.mark.parametrize("depth", [100, 400, 900])
+def test_nesting_breaks_nothing(depth):
+    with suppress(RefusedError):
+        read_fields(JSON, b'{"a": ' + b"[" * depth + b"]" * depth + b"}")
+
+
+@pytest.mark.parametrize(
     "body",
     [
         b'{"password": "good", "password": "bad"}',

@@ -179,7 +179,7 @@ def test_what_is_no_error_is_a_notice():
 
 def test_the_second_step_offers_each_factor_in_a_form_of_its_own():
     second = view("login_second")
-    assert [section.group for section in second.sections] == ["code", "totp", "lookup_secret"]
+    assert [section.group for section in second.sections] == ["totp", "code", "lookup_secret"]
     assert [f.name for f in form_of(second, "totp").fields] == ["totp_code"]
     assert [b.name for b in form_of(second, "code").buttons] == ["address"]
 

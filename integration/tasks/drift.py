@@ -1,0 +1,95 @@
+"""What differs between Kratos, our tables and Keto: the facts, and what would be repaired.
+
+Changes nothing. What to repair is decided in `policies.reconciliation`.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from uuid import UUID
+
+from integration.db import members, outbox
+from integration.ory.kratos import Identity
+from integration.services import Services
+from policies.authority import RelationTuple, Role
+from policies.lifecycle import Status
+from policies.reconciliation import Facts, IdentityFacts, MemberFacts, Repair, decide_repairs
+
+# Effects that may still bring about what seems to be missing.
+LANES = ("authority", "identity")
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """What differs about one subject, and what would be repaired."""
+
+    subject_id: str
+    repairs: tuple[Repair, ...]
+
+
+def find(services: Services) -> Iterator[Drift]:
+    """Yield what seems to differ, from lists that may be seconds old. Changes nothing."""
+    tuples: dict[str, set[RelationTuple]] = defaultdict(set)
+    for item in services.keto.platform_tuples():
+        tuples[item.subject_id].add(item)
+    logged_in = {str(identity_id) for identity_id in services.kratos.logged_in()}
+    ours = _all_members(services)
+
+    def seen_of(subject_id: str, identity: Identity | None) -> Facts:
+        return Facts(
+            subject_id=subject_id,
+            identity=_identity_facts(services, identity),
+            member=ours.get(subject_id),
+            tuples=frozenset(tuples.get(subject_id, ())),
+            sessions=subject_id in logged_in,
+        )
+
+    seen = set()
+    for identity in services.kratos.everybody():
+        seen.add(str(identity.id))
+        yield from _drift(services, seen_of(str(identity.id), identity))
+    for subject_id in (ours.keys() | tuples.keys()) - seen:
+        yield from _drift(services, seen_of(subject_id, None))
+
+
+def _drift(services: Services, facts: Facts) -> Iterator[Drift]:
+    if repairs := decide_repairs(facts, services.settings.reconcile_grace):
+        yield Drift(facts.subject_id, repairs)
+
+
+def _all_members(services: Services) -> dict[str, MemberFacts]:
+    with services.transaction() as session:
+        return {
+            str(member.identity_id): MemberFacts(Status(member.status), Role(member.role))
+            for page in members.pages(session)
+            for member in page
+        }
+
+
+def facts_of(services: Services, identity_id: UUID, identity: Identity | None) -> Facts:
+    """Gather everything about one subject afresh. The caller holds its lock."""
+    with services.transaction() as session:
+        row = members.get(session, identity_id)
+        member = None if row is None else MemberFacts(Status(row.status), Role(row.role))
+        pending = outbox.is_pending(session, identity_id, LANES)
+    return Facts(
+        subject_id=str(identity_id),
+        identity=_identity_facts(services, identity),
+        member=member,
+        tuples=services.keto.platform_tuples_of(str(identity_id)),
+        pending_effects=pending,
+        sessions=identity is not None and services.kratos.has_sessions(identity_id),
+    )
+
+
+def _identity_facts(services: Services, identity: Identity | None) -> IdentityFacts | None:
+    if identity is None:
+        return None
+    metadata = identity.metadata_public or {}
+    return IdentityFacts(
+        enabled=identity.is_enabled(),
+        email_verified=identity.is_verified(),
+        age=services.now() - identity.created_at,
+        metadata_status=metadata.get("status"),
+        metadata_role=metadata.get("role"),
+    )
