@@ -107,6 +107,8 @@ def _server(app: FastAPI, settings: Settings, port: int) -> uvicorn.Server:
             server_header=False,
             proxy_headers=False,
             ws="none",
+            # Longer than the edge and Kratos keep theirs.
+            timeout_keep_alive=120,
             timeout_graceful_shutdown=5,
         )
     )

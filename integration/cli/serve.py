@@ -38,6 +38,8 @@ def edge(environment: Environment) -> None:
         proxy_headers=False,
         # None of ours speaks it, and its log lines would hold queries.
         ws="none",
+        # Longer than clients keep theirs: who closes first breaks a request that is on its way.
+        timeout_keep_alive=75,
         timeout_graceful_shutdown=5,
     )
 
