@@ -13,7 +13,7 @@ PAIR = b"p"
 ACCOUNT = b"c"
 SECOND_FACTOR = b"s"
 DEVICE = b"d"
-# Wrong codes of recovery and verification: a blocked address may still enter what it was mailed.
+# Wrong codes of recovery: a blocked address may still enter what it was mailed.
 CODE = b"o"
 MAIL = b"m"
 REGISTRATION = b"r"

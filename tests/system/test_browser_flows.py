@@ -90,8 +90,9 @@ def test_every_cookie_of_an_answer_arrives_apart(browser, person):
     answer = log_in(browser, person)
 
     cookies = answer.headers.get_list("set-cookie")
-    assert len(cookies) == 2
-    assert {cookie.partition("=")[0].split("_")[0] for cookie in cookies} == {"csrf", "ory"}
+    names = [cookie.partition("=")[0] for cookie in cookies]
+    assert len(set(names)) == len(names) == 4
+    assert {name.partition("_")[0] for name in names} == {"csrf", "ory", "kleis"}
     assert all("HttpOnly" in cookie for cookie in cookies)
 
 

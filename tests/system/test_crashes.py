@@ -35,6 +35,8 @@ def stack(tmp_path) -> Iterator[PrivateStack]:
         "KLEIS_RECONCILE_PERIOD": "PT3S",
         "KLEIS_RECONCILE_GRACE": "PT5S",
         "KLEIS_MAX_ATTEMPTS": "30",
+        # A hundred people who ask again and again from one address, on purpose.
+        "KLEIS_LIMIT_LOOPBACK_FACTOR": "1000",
     }
     private = PrivateStack(tmp_path, settings)
     private.start()
