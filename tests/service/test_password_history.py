@@ -114,6 +114,8 @@ class Person:
     def hook(self, kind, attempt=None, **changes):
         traits = dict.fromkeys(("first_name", "last_name", "display_name"), "")
         traits |= {"email": "ada@example.test", "username": "ada-77"}
+        if kind == "submitted":
+            traits["pending_email"] = ""
         body = {
             "flow_id": str(self.flow_id),
             "traits": traits,
@@ -228,12 +230,17 @@ def test_the_secret_is_in_the_digest_and_the_password_is_nowhere(person, service
         pytest.param(lambda person: {"attempt": "x"}, id="garbage"),
         pytest.param(lambda person: {"attempt": str(uuid4())}, id="unknown"),
         pytest.param(lambda person: {"flow_id": str(uuid4())}, id="another-flow"),
-        pytest.param(lambda person: {"identity_id": str(uuid4())}, id="another-person"),
     ],
 )
 def test_without_a_verdict_of_its_own_a_password_is_refused(person, spoil):
     person.submit(GOOD)
     assert person.codes(**spoil(person)) == {"password_unchecked"}
+
+
+def test_the_verdict_of_somebody_else_does_not_count(person):
+    person.submit(GOOD)
+    nobody = str(uuid4())
+    assert person.codes(identity_id=nobody) == {"password_unchecked", "account_not_ready"}
 
 
 def test_an_old_verdict_does_not_count(person, database_url):
