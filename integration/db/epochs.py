@@ -22,7 +22,10 @@ EDGES = UUID(int=0)
 _MOVE = text(
     """
     INSERT INTO subject_epochs AS known (subject_id, epoch, authority_epoch, settled_epoch, xid)
-    VALUES (:subject_id, 1, CASE WHEN :authority THEN 1 ELSE 0 END, 0, pg_current_xact_id()::text::bigint)
+    VALUES (
+        :subject_id, 1, CASE WHEN :authority THEN 1 ELSE 0 END, 0,
+        pg_current_xact_id()::text::bigint
+    )
     ON CONFLICT (subject_id) DO UPDATE SET
         epoch = known.epoch + 1,
         authority_epoch =
