@@ -6,12 +6,12 @@ from uuid import UUID
 
 import structlog
 
-from integration import effects
+from integration import authority, effects
 from integration.db import locks, outbox
 from integration.db.tables import OutboxEffect
 from integration.errors import KleisError, UpstreamRefusedError
 from integration.services import Services
-from integration.tasks import authority, events, identity, mail, reconcile
+from integration.tasks import events, identity, mail, reconcile
 from integration.tasks.relay import held_lanes
 from policies import retries
 from policies.decisions import (

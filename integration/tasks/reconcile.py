@@ -1,4 +1,4 @@
-"""Compares Kratos, our tables and Keto's `Platform` tuples, and repairs what differs.
+"""Compares Kratos, our tables and Keto's tuples of members, and repairs what differs.
 
 It finds what no hook told us: identities whose hook was lost, changes made past the edge, tuples
 written by hand. What to repair is decided in `policies.reconciliation`.
@@ -20,7 +20,7 @@ from integration.services import Services
 from integration.tasks import drift
 from integration.tasks import identity as identities
 from integration.tasks.drift import Drift
-from policies.authority import platform_changes
+from policies import authority
 from policies.lifecycle import Actor, Trigger
 from policies.reconciliation import (
     ActivateMember,
@@ -95,7 +95,7 @@ def _repair(services: Services, suspect: Drift) -> tuple[Repair, ...]:
         grace = services.settings.reconcile_grace
         return reconcile_one(services, UUID(suspect.subject_id), grace=grace)
     # No identity has such a name, and nothing of ours writes it: authority of nobody.
-    strays = services.keto.platform_tuples_of(suspect.subject_id)
+    strays = authority.ours(services.keto.tuples_of(suspect.subject_id), ever=frozenset())
     services.keto.change(insert=frozenset(), delete=strays)
     return suspect.repairs
 
@@ -146,7 +146,8 @@ def _apply(
 ) -> None:
     match repair:
         case RepairAuthority(wanted):
-            insert, delete = platform_changes(facts.tuples, wanted)
+            have = authority.ours(facts.tuples, facts.ever)
+            insert, delete = authority.changes(have, wanted)
             services.keto.change(insert=insert, delete=delete)
         case RepairSessions():
             services.kratos.end_sessions(identity_id)
