@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from uuid import UUID
 
+from integration import catalogue
 from integration.db import grants, members, outbox
 from integration.ory.kratos import Identity
 from integration.services import Services
+from policies import authority
 from policies.authority import RelationTuple, Role
 from policies.lifecycle import Status
 from policies.reconciliation import Facts, IdentityFacts, MemberFacts, Repair, decide_repairs
@@ -55,6 +57,26 @@ def find(services: Services) -> Iterator[Drift]:
         yield from _drift(services, seen_of(str(identity.id), identity))
     for subject_id in (ours.keys() | tuples.keys()) - seen:
         yield from _drift(services, seen_of(subject_id, None))
+
+
+def foreign(services: Services) -> list[str]:
+    """Return tuples on permissions that are not ours to judge: grants and roles that somebody
+    wrote straight into Keto, in Keto's own notation, sorted."""
+    with services.transaction() as session:
+        told = grants.everybody_told(session, now=services.now())
+    grants_of_others = [
+        f"{item.namespace}:{item.object}#{item.relation}@{item.subject_id}"
+        for item in services.keto.tuples()
+        if not authority.ours(
+            frozenset({item}), told.get(item.subject_id, grants.NOTHING_TOLD).ever
+        )
+    ]
+    sets_of_others = [
+        f"Permission:{item.permission}#{item.relation}"
+        f"@{item.subject_namespace}:{item.subject_object}#{item.subject_relation}"
+        for item in catalogue.unknown(services)
+    ]
+    return sorted(grants_of_others + sets_of_others)
 
 
 def _drift(services: Services, facts: Facts) -> Iterator[Drift]:

@@ -11,9 +11,10 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from integration import members
+from integration import catalogue, members
 from integration.db import locks, outbox
 from integration.db import members as member_rows
+from integration.db.epochs import EDGES
 from integration.errors import BusyError, ConflictError, KleisError
 from integration.ory.kratos import Identity
 from integration.services import Services
@@ -41,6 +42,7 @@ from policies.registration import RegistrationAttempt, new_member
 log = structlog.get_logger()
 
 _ONE_AT_A_TIME = 4_455_000_002
+_SHOWN = 20
 _TRIGGERS: dict[type[Repair], Trigger] = {
     SuspendMember: Trigger.ADMIN_DISABLE,
     MarkDeleted: Trigger.ADMIN_DELETION,
@@ -60,10 +62,21 @@ def reconcile(services: Services) -> list[Drift]:
         if not mine:
             return []
         try:
+            _reconcile_catalogue(services)
             return _repair_all(services, list(drift.find(services)))
         finally:
             connection.execute(text("select pg_advisory_unlock(:key)"), {"key": _ONE_AT_A_TIME})
             connection.commit()
+
+
+def _reconcile_catalogue(services: Services) -> None:
+    """Seed what Keto lacks about permissions, and say what others wrote about ours."""
+    timeout = services.settings.database_timeout
+    with locks.identity_lock(services.engine, EDGES, timeout=timeout):
+        if missing := catalogue.sync(services):
+            log.warning("permissions_repaired", tuples=len(missing))
+    if foreign := drift.foreign(services):
+        log.info("authority_from_elsewhere", count=len(foreign), tuples=foreign[:_SHOWN])
 
 
 def _repair_all(services: Services, suspects: list[Drift]) -> list[Drift]:
