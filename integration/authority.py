@@ -4,7 +4,7 @@ import time
 from datetime import timedelta
 from uuid import UUID
 
-from integration import grants
+from integration import grant_endings
 from integration.db import epochs, locks, members
 from integration.db import grants as grant_rows
 from integration.errors import UpstreamUnavailableError
@@ -54,7 +54,7 @@ def settle(services: Services, identity_id: UUID) -> None:
     deadline = time.monotonic() + SETTLE_WITHIN.total_seconds()
     with locks.identity_lock(services.engine, identity_id, timeout=SETTLE_WITHIN / 2):
         with services.transaction() as session:
-            grants.expire_overdue(session, identity_id, now=services.now())
+            grant_endings.expire_overdue(session, identity_id, now=services.now())
         left = timedelta(seconds=deadline - time.monotonic())
         sync(services, identity_id, services.keto.within(left))
     if not _is_settled(services, identity_id):
@@ -67,7 +67,7 @@ def expire_overdue(services: Services) -> int:
         subjects = grant_rows.subjects_overdue(session, now=services.now())
     for subject_id in subjects:
         with services.transaction() as session:
-            grants.expire_overdue(session, subject_id, now=services.now())
+            grant_endings.expire_overdue(session, subject_id, now=services.now())
     return len(subjects)
 
 

@@ -10,14 +10,14 @@ from uuid import UUID, uuid4
 
 from sqlalchemy.orm import Session
 
-from integration import admins, effects, permissions
+from integration import admins, permissions
 from integration.admins import Admin
-from integration.db import authority_audit, epochs, members
 from integration.db import grants as rows
-from integration.db.authority_audit import SYSTEM, By
+from integration.db import members
 from integration.db.grant_tables import PermissionGrant
 from integration.db.tables import Member
 from integration.errors import ConflictError, NotFoundError
+from integration.grant_endings import expire_overdue, facts_of, record
 from integration.refusals import refusal
 from policies import grants as policy
 from policies.authority import Role
@@ -25,8 +25,6 @@ from policies.decisions import Decision, Deny, Effect
 from policies.grants import Candidate, Conflicts, Wish
 from policies.lifecycle import Status
 from policies.permissions import EVERYTHING, permissions_of
-
-_BY_ITSELF = By(SYSTEM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +80,7 @@ def grant(
     )
     session.add(new)
     session.flush()
-    _record(session, admin.by, "grant.created", new, following, now=now, after=facts_of(new))
+    record(session, admin.by, "grant.created", new, following, now=now, after=facts_of(new))
     return new
 
 
@@ -101,7 +99,7 @@ def revoke(
     if known.revoked_at is None and known.expired_at is None:
         before = facts_of(known)
         known.revoked_at, known.revoked_by = now, admin.by.actor
-        _record(
+        record(
             session,
             admin.by,
             "grant.revoked",
@@ -145,7 +143,7 @@ def renew(
     following = _expect(decision)
     before = facts_of(known)
     known.expires_at = expires_at
-    _record(
+    record(
         session,
         admin.by,
         "grant.renewed",
@@ -157,31 +155,6 @@ def renew(
         reason=reason.strip(),
     )
     return known
-
-
-def expire_overdue(session: Session, subject_id: UUID, *, now: datetime) -> int:
-    """End a member's grants whose time is over; return how many."""
-    if not rows.overdue(session, subject_id, now=now):
-        return 0
-    # Held until the end of the transaction: another one may be ending them too.
-    members.lock(session, subject_id)
-    ended = rows.overdue(session, subject_id, now=now)
-    for each in ended:
-        each.expired_at = now
-        following = policy.expired(each.permission)
-        before = facts_of(each)
-        _record(session, _BY_ITSELF, "grant.expired", each, following, now=now, before=before)
-    return len(ended)
-
-
-def end_all(session: Session, subject_id: UUID, *, reason: str, now: datetime) -> None:
-    """End all grants of a member who is gone for good. Keto is told by the caller's effects."""
-    for each in rows.unended(session, subject_id):
-        before = facts_of(each)
-        each.revoked_at, each.revoked_by = now, SYSTEM
-        authority_audit.record(
-            session, _BY_ITSELF, "grant.revoked", subject_id, now=now, before=before, reason=reason
-        )
 
 
 def candidate(
@@ -200,17 +173,6 @@ def candidate(
         verified=member.verified_at is not None,
         holds=frozenset(by_role | (granted - {without})),
     )
-
-
-def facts_of(one: PermissionGrant) -> dict[str, str | None]:
-    """Return what the audit log says of a grant."""
-    return {
-        "id": str(one.id),
-        "permission": one.permission,
-        "expires_at": None if one.expires_at is None else one.expires_at.isoformat(),
-        "reason": one.reason,
-        "granted_by": one.granted_by,
-    }
 
 
 def _lock(session: Session, subject_id: UUID) -> Member:
@@ -247,32 +209,6 @@ def _refuse_second(session: Session, subject_id: UUID, permission: str) -> None:
                 problem="grant_exists",
                 facts={"id": str(each.id)},
             )
-
-
-def _record(
-    session: Session,
-    by: By,
-    action: str,
-    one: PermissionGrant,
-    following: tuple[Effect, ...],
-    *,
-    now: datetime,
-    before: dict[str, str | None] | None = None,
-    after: dict[str, str | None] | None = None,
-    reason: str | None = None,
-) -> None:
-    authority_audit.record(
-        session,
-        by,
-        action,
-        one.subject_id,
-        now=now,
-        before=before,
-        after=after,
-        reason=one.reason if reason is None else reason,
-    )
-    epochs.move(session, one.subject_id, authority=True)
-    effects.record(session, one.subject_id, following, now=now)
 
 
 def _expect(decision: Decision) -> tuple[Effect, ...]:

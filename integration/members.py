@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from integration import effects, grants
+from integration import effects, grant_endings
 from integration.db import epochs, flows, inbox, members
 from integration.db.tables import Member
 from integration.errors import ConflictError, NotFoundError
@@ -159,7 +159,7 @@ def _take(
     for arrow in walk:
         members.move(session, member, arrow, actor, reason=reason, now=now)
     if walk[-1].target in FINAL:
-        grants.end_all(session, member.identity_id, reason=walk[-1].target, now=now)
+        grant_endings.end_all(session, member.identity_id, reason=walk[-1].target, now=now)
     _follow(session, member.identity_id, walk, now=now)
     return walk[-1].target
 

@@ -36,9 +36,9 @@ def doctor(environment: Environment, repair: bool, as_json: bool) -> None:
 
 
 def examine(services: Services, *, repair: bool) -> dict[str, Any]:
-    """Return `{healthy, parts {name: error|null}, outbox {lane: counts}, drift, repaired, elsewhere}`.
+    """Return `{healthy, parts {name: error|null}, outbox {lane: counts}, drift, repaired}`.
 
-    `elsewhere` are tuples on permissions that were not written by us; they are nobody's fault.
+    And `elsewhere`: tuples on permissions that we did not write, which is nobody's fault.
     """
     parts = {
         "postgresql": _error_of(lambda: _ask_database(services)),
