@@ -8,7 +8,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from integration import members
-from integration.db import flows, inbox, login_attempts, outbox, passwords
+from integration.db import admin_audit, flows, inbox, login_attempts, outbox, passwords
 from integration.db import members as member_rows
 from integration.errors import ConflictError, NotFoundError
 from integration.services import Services
@@ -20,6 +20,7 @@ _KEEP_FLOWS = timedelta(days=30)
 _KEEP_DONE_EFFECTS = timedelta(days=7)
 _KEEP_MAIL_NAMES = timedelta(days=30)
 _KEEP_PASSWORD_ATTEMPTS = timedelta(hours=1)
+_LATE_AUDITS = timedelta(days=30)
 
 
 def sweep(services: Services) -> None:
@@ -51,6 +52,8 @@ def forget_the_past(services: Services) -> None:
         inbox.forget_before(session, "courier:", now - _KEEP_MAIL_NAMES)
         inbox.forget_before(session, "password:", now - _KEEP_MAIL_NAMES)
         passwords.forget_attempts_before(session, now - _KEEP_PASSWORD_ATTEMPTS)
+        # What a call wrote that was under way when its member was deleted.
+        admin_audit.forget_deleted(session, now - _LATE_AUDITS)
 
 
 def _expire(session: Session, identity_id: UUID, now: datetime) -> None:
