@@ -57,7 +57,7 @@ def serve_stub(port: int) -> None:
 
 
 def serve_edge(upstream: int, database_url: str, port: int) -> None:
-    from integration.edge.app import make_edge  # noqa: PLC0415 - only in its own process
+    from integration.edge.assembly import make_edge  # noqa: PLC0415 - only in its own process
     from integration.edge.protocol import EdgeProtocol  # noqa: PLC0415
 
     here = f"http://127.0.0.1:{upstream}/"

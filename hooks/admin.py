@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from hooks.authentication import FromKratos
 from hooks.payloads import HookPayload
 from integration import members
+from integration.db import epochs
 from integration.db import members as member_rows
 from integration.db import passwords
 from integration.dependencies import Transaction, UsesServices
@@ -133,3 +134,4 @@ def _copy_traits(session: Session, identity_id: UUID, identity: Identity) -> Non
     member.username = traits.username
     member.first_name = traits.first_name
     member.last_name = traits.last_name
+    epochs.move(session, identity_id)

@@ -13,7 +13,7 @@ from hooks.payloads import (
     SettingsSubmitted,
 )
 from integration import password_changes
-from integration.db import members, passwords
+from integration.db import epochs, members, passwords
 from integration.dependencies import Transaction, UsesServices
 from integration.rules import registration_rules
 from integration.settings import Settings
@@ -59,6 +59,7 @@ def settings_completed(payload: SettingsCompleted, session: Transaction) -> None
     member.username = payload.traits.username
     member.first_name = payload.traits.first_name
     member.last_name = payload.traits.last_name
+    epochs.move(session, payload.identity_id)
 
 
 @router.post("/password/completed", status_code=204)

@@ -10,8 +10,9 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from integration.db import sessions
-from integration.db.sessions import Ring, SessionFactory
+from integration.db.sessions import Bell, Ring, SessionFactory
 from integration.doorbell import Doorbell, check_broker, make_celery
+from integration.epoch_channel import EpochBell
 from integration.ory.keto import Keto
 from integration.ory.kratos import Kratos
 from integration.ory.kratos_flows import KratosFlows
@@ -34,13 +35,14 @@ class Services:
     flows: KratosFlows
     keto: Keto
     ring: Ring
+    bell: Bell
     check_broker: Callable[[], None]
     now: Callable[[], datetime] = _now
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
         """Open one transaction that is committed at the end and then rings for its effects."""
-        with sessions.transaction(self.session_factory, self.ring) as session:
+        with sessions.transaction(self.session_factory, self.ring, self.bell) as session:
             yield session
 
     def close(self) -> None:
@@ -68,5 +70,6 @@ def make_services(settings: Settings, *, pool_size: int = 10) -> Services:
         flows=KratosFlows(public),
         keto=Keto(read=client(settings.keto_read_url), write=client(settings.keto_write_url)),
         ring=Doorbell(celery),
+        bell=EpochBell(settings.valkey_url.get_secret_value()),
         check_broker=lambda: check_broker(celery),
     )

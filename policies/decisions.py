@@ -43,6 +43,17 @@ class EndSessions:
 
 
 @dataclass(frozen=True, slots=True)
+class EndSession:
+    """Delete one Kratos session.
+
+    Attributes:
+        session_id: A UUID.
+    """
+
+    session_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class EndOlderSessions:
     """Delete the Kratos sessions of the member that began before a moment, and no younger ones.
 
@@ -87,6 +98,7 @@ class PublishEvent:
 Effect: TypeAlias = (
     SyncAuthority
     | SyncIdentity
+    | EndSession
     | EndSessions
     | EndOlderSessions
     | DeleteIdentity

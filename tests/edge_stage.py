@@ -15,7 +15,7 @@ from uuid import UUID
 import uvicorn
 from aiohttp import web
 
-from integration.edge.app import make_edge
+from integration.edge.assembly import make_edge
 from integration.edge.protocol import EdgeProtocol
 from integration.settings import Settings
 

@@ -1,32 +1,18 @@
-"""The edge, put together: one ASGI application in front of Kratos, Keto and the service."""
+"""The edge as an ASGI application: what every request passes, whoever answers it."""
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
 
 import structlog
 
 from integration.edge import canonical, client_address, headers
-from integration.edge.admin_writes import AdminWrites
 from integration.edge.api_keys import ApiKeys
-from integration.edge.asgi import Answer, ASGIApp, RawHeaders, Receive, Reply, Scope, Send, header
-from integration.edge.attempt_log import AttemptLog
-from integration.edge.batch_check import BatchCheck
+from integration.edge.asgi import Answer, RawHeaders, Receive, Reply, Scope, Send, header
 from integration.edge.bodies import ClientGoneError, RequestBody
 from integration.edge.client_watch import ClientWatch
-from integration.edge.database import Database
-from integration.edge.flow_ticket import FlowTicket
-from integration.edge.flow_turns import FlowTurns
-from integration.edge.forwarding import Forwarder
-from integration.edge.guards import Guard, GuardChain
 from integration.edge.handlings import Handlings
-from integration.edge.identity_lock import IdentityLocks
-from integration.edge.limits.assembly import Limits, make_limits
-from integration.edge.login_attempts import LoginAttempts
-from integration.edge.outcome_reader import OutcomeReader
-from integration.edge.password_guard import PasswordGuard
-from integration.edge.password_histories import PasswordHistories
-from integration.edge.password_judge import PasswordJudge
-from integration.edge.password_learning import PasswordLearning
 from integration.edge.problems import (
     HEADERS_TOO_LARGE,
     INTERNAL,
@@ -36,10 +22,8 @@ from integration.edge.problems import (
     page,
     problem,
 )
-from integration.edge.registration_progress import RegistrationProgress
 from integration.edge.requests import Request
-from integration.edge.routes import Handling, Route, Upstream, find, is_misspelt
-from integration.edge.upstream_errors import UpstreamErrors
+from integration.edge.routes import Handling, Route, find, is_misspelt
 from integration.settings import Settings
 
 log = structlog.get_logger()
@@ -47,37 +31,12 @@ log = structlog.get_logger()
 _CLIENT_LEFT = 499  # never sent; what nginx calls it in its log
 
 
-def make_edge(settings: Settings) -> ASGIApp:
-    """Build the edge. It connects to nothing before its lifespan starts."""
-    forwarder = Forwarder(settings)
-    database = Database(settings)
-    reader, attempts = OutcomeReader(forwarder), AttemptLog(settings)
-    judge = PasswordJudge(settings.password_profile, settings.secret.get_secret_value())
-    histories = PasswordHistories(database)
-    passwords = PasswordGuard(settings, forwarder, database, judge, histories)
-    learning = PasswordLearning(reader, histories, judge.digests)
-    limits = make_limits(settings, database, forwarder, reader)
-    # Guards are asked in this order and told in reverse: the first also sees what others refuse.
-    # Limits, lock-out and password rules go between.
-    submit_guards: tuple[Guard, ...] = (
-        LoginAttempts(settings, reader, attempts),
-        limits.guard,
-        RegistrationProgress(database, forwarder),
-        passwords,
-        learning,
-        FlowTurns(reader),
-    )
-    private = [str(getattr(settings, each.value)) for each in Upstream]
-    return Edge(
-        settings=settings,
-        forwarder=forwarder,
-        database=database,
-        submit_guards=submit_guards,
-        attempts=attempts,
-        passwords=(passwords, learning),
-        limits=limits,
-        errors=UpstreamErrors(private),
-    )
+class Part(Protocol):
+    """Something that lives as long as the edge."""
+
+    async def start(self) -> None: ...
+
+    async def close(self) -> None: ...
 
 
 class Edge:
@@ -87,35 +46,20 @@ class Edge:
         self,
         *,
         settings: Settings,
-        forwarder: Forwarder,
-        database: Database,
-        submit_guards: tuple[Guard, ...],
-        attempts: AttemptLog,
-        passwords: tuple[PasswordGuard, PasswordLearning],
-        limits: Limits,
-        errors: UpstreamErrors,
+        keys: ApiKeys,
+        handlings: Handlings,
+        parts: Sequence[Part],
+        finishing: Sequence[Callable[[], Awaitable[None]]],
     ) -> None:
+        """Args:
+        parts: Started in this order, closed in reverse.
+        finishing: Lets work that nobody waits for come to its end, before any part is closed.
+        """
         self._settings = settings
-        self._forwarder = forwarder
-        self._database = database
-        self._attempts = attempts
-        self._passwords = passwords
-        self._limiter = limits.limiter
-        self._locks = IdentityLocks(settings)
-        self._keys = ApiKeys(database)
-        self._handlings = Handlings(
-            forwarder=forwarder,
-            database=database,
-            locks=self._locks,
-            errors=errors,
-            guards=GuardChain(submit_guards),
-            batch=BatchCheck(forwarder, seconds=settings.upstream_timeout.total_seconds()),
-            ticket=FlowTicket(settings),
-            limits=limits,
-            admin_writes=AdminWrites(forwarder, database, self._locks, settings),
-            public_url=str(settings.public_url),
-            body_seconds=settings.forward_timeout.total_seconds(),
-        )
+        self._keys = keys
+        self._handlings = handlings
+        self._parts = tuple(parts)
+        self._finishing = tuple(finishing)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -127,21 +71,15 @@ class Edge:
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
-        await self._forwarder.start()
-        await self._database.start()
-        await self._locks.start()
-        await self._attempts.start()
-        await self._limiter.start()
+        for part in self._parts:
+            await part.start()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self._handlings.finish()
-        for guard in self._passwords:
-            await guard.finish()
-        await self._attempts.close()
-        await self._limiter.close()
-        await self._forwarder.close()
-        await self._database.close()
-        await self._locks.close()
+        for finish in self._finishing:
+            await finish()
+        for part in reversed(self._parts):
+            await part.close()
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:

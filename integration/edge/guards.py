@@ -2,7 +2,7 @@
 
 A guard sees a submit before Kratos does and may refuse it; afterwards it sees the answer.
 Limits, lock-out and password rules belong here. To add one, write a class with `before` and
-`after` and name it in `make_edge` (`app.py`): the order there is the order of asking. How a
+`after` and name it in `make_edge` (`assembly.py`): the order there is the order of asking. How a
 submit ended, `OutcomeReader.of` tells, once for all guards.
 """
 

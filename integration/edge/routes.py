@@ -33,6 +33,7 @@ class Handling(Enum):
     TUPLE_EXPAND = "tuple_expand"
     BATCH_CHECK = "batch_check"
     READINESS = "readiness"
+    SERVICE = "service"
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +169,7 @@ ROUTES: tuple[Route, ...] = (
         access="write",
     ),
     Route("health.ready", "/health/ready", Upstream.SERVICE, Handling.READINESS),
-    Route("service", "/*", Upstream.SERVICE),
+    Route("service", "/*", Upstream.SERVICE, Handling.SERVICE),
 )
 
 

@@ -55,6 +55,14 @@ class Identity(BaseModel):
         )
 
 
+class AuthenticationMethod(BaseModel):
+    """One proof in a session's history; Kratos appends one with every login and refresh."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    method: str = ""
+
+
 class KratosSession(BaseModel):
     """A valid session of Kratos."""
 
@@ -62,8 +70,15 @@ class KratosSession(BaseModel):
 
     id: UUID
     identity: Identity
-    expires_at: datetime | None = None
+    authenticated_at: AwareDatetime | None = None
+    expires_at: AwareDatetime | None = None
     authenticator_assurance_level: str = Field(default="aal1")
+    authentication_methods: list[AuthenticationMethod] | None = None
+
+    @property
+    def methods(self) -> list[str]:
+        """How the member proved who it is, in order: `password`, `totp`, ..."""
+        return [each.method for each in self.authentication_methods or ()]
 
 
 class Kratos:

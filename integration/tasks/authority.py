@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from integration.db import members
+from integration.db import epochs, members
 from integration.services import Services
 from policies import authority
 from policies.authority import RelationTuple, Role
@@ -16,9 +16,14 @@ def sync(services: Services, identity_id: UUID) -> None:
     twice can never give back what was taken since.
     """
     subject_id = str(identity_id)
+    with services.transaction() as session:
+        # Before the member is read: what changes afterwards is not told by this.
+        epoch = epochs.current(session, identity_id)
     have = services.keto.platform_tuples_of(subject_id)
     insert, delete = authority.platform_changes(have, wanted(services, identity_id))
     services.keto.change(insert=insert, delete=delete)
+    with services.transaction() as session:
+        epochs.settled(session, identity_id, epoch)
 
 
 def wanted(services: Services, identity_id: UUID) -> frozenset[RelationTuple]:

@@ -17,6 +17,7 @@ from policies import retries
 from policies.decisions import (
     DeleteIdentity,
     EndOlderSessions,
+    EndSession,
     EndSessions,
     PublishEvent,
     SendMail,
@@ -88,7 +89,12 @@ def _bring_about_decided(services: Services, row: OutboxEffect, identity_id: UUI
 def _tell_ory(
     services: Services,
     identity_id: UUID,
-    effect: SyncAuthority | SyncIdentity | EndSessions | EndOlderSessions | DeleteIdentity,
+    effect: SyncAuthority
+    | SyncIdentity
+    | EndSession
+    | EndSessions
+    | EndOlderSessions
+    | DeleteIdentity,
 ) -> None:
     match effect:
         case SyncAuthority():
@@ -97,6 +103,8 @@ def _tell_ory(
             identity.sync(services, identity_id, enable=enable)
         case EndSessions():
             services.kratos.end_sessions(identity_id)
+        case EndSession(session_id):
+            services.kratos.end_session(UUID(session_id))
         case EndOlderSessions(before):
             services.kratos.end_sessions_before(identity_id, datetime.fromisoformat(before))
         case DeleteIdentity():

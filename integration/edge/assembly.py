@@ -1,0 +1,100 @@
+"""The edge, put together: which guards are asked in which order, and who handles what."""
+
+from integration.edge.admin_writes import AdminWrites
+from integration.edge.api_keys import ApiKeys
+from integration.edge.app import Edge
+from integration.edge.asgi import ASGIApp
+from integration.edge.attempt_log import AttemptLog
+from integration.edge.batch_check import BatchCheck
+from integration.edge.database import Database
+from integration.edge.epochs import Epochs
+from integration.edge.exchange import Exchange
+from integration.edge.flow_ticket import FlowTicket
+from integration.edge.flow_turns import FlowTurns
+from integration.edge.forwarding import Forwarder
+from integration.edge.guards import Guard, GuardChain
+from integration.edge.handlings import Handlings
+from integration.edge.identity_admin import IdentityAdmin
+from integration.edge.identity_lock import IdentityLocks
+from integration.edge.limits.assembly import make_limits
+from integration.edge.limits.readiness import Readiness
+from integration.edge.login_attempts import LoginAttempts
+from integration.edge.member_status import MemberStatuses
+from integration.edge.outcome_reader import OutcomeReader
+from integration.edge.password_guard import PasswordGuard
+from integration.edge.password_histories import PasswordHistories
+from integration.edge.password_judge import PasswordJudge
+from integration.edge.password_learning import PasswordLearning
+from integration.edge.registration_progress import RegistrationProgress
+from integration.edge.routes import Handling, Upstream
+from integration.edge.self_service import SelfService
+from integration.edge.service_writes import ServiceWrites
+from integration.edge.tuple_reads import TupleReads
+from integration.edge.upstream_errors import UpstreamErrors
+from integration.edge.whoami import Whoami
+from integration.settings import Settings
+
+
+def make_edge(settings: Settings) -> ASGIApp:
+    """Build the edge. It connects to nothing before its lifespan starts."""
+    public_url = str(settings.public_url)
+    forwarder = Forwarder(settings)
+    database = Database(settings)
+    locks = IdentityLocks(settings)
+    epochs = Epochs(settings, database)
+    private = [str(getattr(settings, each.value)) for each in Upstream]
+    exchange = Exchange(
+        forwarder,
+        UpstreamErrors(private),
+        body_seconds=settings.forward_timeout.total_seconds(),
+    )
+    reader, attempts = OutcomeReader(forwarder), AttemptLog(settings)
+    judge = PasswordJudge(settings.password_profile, settings.secret.get_secret_value())
+    histories = PasswordHistories(database)
+    passwords = PasswordGuard(settings, forwarder, database, judge, histories)
+    learning = PasswordLearning(reader, histories, judge.digests)
+    limits = make_limits(settings, database, forwarder, reader)
+    # Guards are asked in this order and told in reverse: the first also sees what others refuse.
+    guards: tuple[Guard, ...] = (
+        LoginAttempts(settings, reader, attempts),
+        limits.guard,
+        RegistrationProgress(database, forwarder),
+        passwords,
+        learning,
+        FlowTurns(reader),
+    )
+    self_service = SelfService(
+        exchange,
+        guards=GuardChain(guards),
+        limit_guard=limits.guard,
+        locks=locks,
+        ticket=FlowTicket(settings),
+    )
+    batch = BatchCheck(forwarder, seconds=settings.upstream_timeout.total_seconds())
+    tuples = TupleReads(exchange, batch)
+    admin_writes = AdminWrites(forwarder, database, locks, settings)
+    handlings = Handlings(
+        exchange,
+        reads={
+            Handling.SELF_SERVICE: self_service.read,
+            Handling.WHOAMI: Whoami(exchange, MemberStatuses(database)).answer,
+            Handling.TUPLE_LIST: tuples.list,
+            Handling.TUPLE_EXPAND: tuples.expand,
+            Handling.BATCH_CHECK: tuples.batch_check,
+            Handling.READINESS: Readiness(exchange, limits.limiter).answer,
+        },
+        writes={
+            Handling.SELF_SERVICE: self_service.submit,
+            Handling.IDENTITY_ADMIN: IdentityAdmin(
+                exchange, admin_writes, public_url=public_url
+            ).write,
+            Handling.SERVICE: ServiceWrites(exchange, epochs).write,
+        },
+    )
+    return Edge(
+        settings=settings,
+        keys=ApiKeys(database),
+        handlings=handlings,
+        parts=(database, locks, forwarder, attempts, limits.limiter, epochs),
+        finishing=(passwords.finish, learning.finish),
+    )
