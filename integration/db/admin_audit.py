@@ -9,14 +9,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, literal_column, or_, select
+from sqlalchemy import ColumnElement, func, literal_column, or_, select
 from sqlalchemy.orm import Session
 
 from integration.db.tables import AdminAudit, Member
 from policies.admin_changes import OUR_METADATA
 from policies.lifecycle import Status
 
-_NOT_EMPTIED = literal_column("'$.traits.* ? (@ != null)'::jsonpath")
+_NOT_EMPTIED: ColumnElement[str] = literal_column("'$.traits.* ? (@ != null)'::jsonpath")
 
 
 def of_identity(session: Session, identity_id: UUID, *, limit: int = 100) -> list[AdminAudit]:

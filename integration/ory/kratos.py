@@ -20,6 +20,9 @@ def _object_or_none(value: object) -> object:
 Metadata = Annotated[dict[str, Any] | None, BeforeValidator(_object_or_none)]
 
 
+_FEW_SESSIONS = 3
+
+
 class Address(BaseModel):
     """One verifiable address of an identity."""
 
@@ -164,17 +167,24 @@ class Kratos:
             return
 
     def end_sessions_before(self, identity_id: UUID, moment: datetime) -> None:
-        """End the sessions of an identity whose last authentication is before a moment."""
+        """End the sessions of an identity whose last authentication is before a moment.
+
+        Where there are many and none is newer, one call ends all; who logs in during this very
+        call logs in again.
+        """
         path = f"/admin/identities/{identity_id}/sessions"
         query: dict[str, str | int] = {"active": "true", "page_size": 250}
         try:
             found = list(self._pages(path, query))
         except NotFoundError:
             return
-        for item in found:
-            # Both moments have an offset; Kratos writes nanoseconds, which 3.11 reads.
-            if datetime.fromisoformat(item["authenticated_at"]) < moment:
-                self.end_session(UUID(item["id"]))
+        # Both moments have an offset; Kratos writes nanoseconds, which 3.11 reads.
+        older = [i for i in found if datetime.fromisoformat(i["authenticated_at"]) < moment]
+        if len(older) == len(found) > _FEW_SESSIONS:
+            self.end_sessions(identity_id)
+            return
+        for item in older:
+            self.end_session(UUID(item["id"]))
 
     def end_session(self, session_id: UUID) -> None:
         """End one session; one that is gone already is as good."""
