@@ -158,6 +158,16 @@ class Settings(LimitSettings):
         gt=timedelta(0),
         description="After this long as `expired`, the identity is deleted and its names are free.",
     )
+    email_change_lifetime: timedelta = Field(
+        default=timedelta(days=1),
+        gt=timedelta(0),
+        description="How long a member has to confirm a new e-mail address.",
+    )
+    email_revert_lifetime: timedelta = Field(
+        default=timedelta(days=7),
+        gt=timedelta(0),
+        description="How long the old address can take a change of address back.",
+    )
     login_attempts_lifetime: timedelta = Field(
         default=timedelta(days=90),
         gt=timedelta(0),
