@@ -10,12 +10,11 @@ from sqlalchemy.orm import Session
 from hooks.authentication import FromKratos
 from hooks.payloads import HookPayload
 from integration import members
-from integration.db import epochs
+from integration.db import epochs, passwords
 from integration.db import members as member_rows
-from integration.db import passwords
 from integration.dependencies import Transaction, UsesServices
 from integration.errors import ConflictError
-from integration.ory.kratos import Identity
+from integration.ory.kratos_models import Identity
 from integration.services import Services
 from policies.admin_changes import Move, Seen, decide_enabling, decide_moves
 from policies.decisions import Deny
