@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from integration import effects
 from integration.db import member_sessions
 from integration.db.session_tables import MemberSession
-from integration.ory.kratos import KratosSession
+from integration.ory.kratos_models import KratosSession
 from policies.decisions import EndSession, EndSessions
 
 

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from integration import admins, effects, members, permissions
 from integration.admins import Admin
-from integration.db import authority_audit
+from integration.db import authority_audit, role_holders
 from integration.db import members as rows
 from integration.errors import NotFoundError
 from integration.refusals import refusal
@@ -49,7 +49,7 @@ def assign(
         granter=admins.granter(session, admin, now=now),
         reason=reason,
         added=permissions.added(session),
-        is_last_admin=rows.count_other_admins(session, subject_id) == 0,
+        is_last_admin=role_holders.count_other_admins(session, subject_id) == 0,
     )
     if isinstance(decision, Deny):
         raise refusal(decision)

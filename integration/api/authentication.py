@@ -9,7 +9,7 @@ from integration.db import api_keys, members
 from integration.db.tables import Member, Profile
 from integration.dependencies import UsesServices
 from integration.errors import ForbiddenError, UnauthenticatedError, UpstreamUnavailableError
-from integration.ory.kratos import KratosSession
+from integration.ory.kratos_models import KratosSession
 from integration.services import Services
 from policies.decisions import Deny
 from policies.lifecycle import Status

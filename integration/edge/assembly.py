@@ -58,7 +58,7 @@ def make_edge(settings: Settings) -> ASGIApp:
     guards: tuple[Guard, ...] = (
         LoginAttempts(settings, reader, attempts),
         limits.guard,
-        RegistrationProgress(database, forwarder),
+        RegistrationProgress(database, reader),
         passwords,
         learning,
         FlowTurns(reader),
