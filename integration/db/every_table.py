@@ -2,9 +2,10 @@
 
 from integration.db import (
     epoch_tables,
+    grant_tables,
     password_tables,
     session_tables,
     tables,
 )
 
-__all__ = ["epoch_tables", "password_tables", "session_tables", "tables"]
+__all__ = ["epoch_tables", "grant_tables", "password_tables", "session_tables", "tables"]
