@@ -126,17 +126,20 @@ class Edge:
             raise RefusedError(framing)
         raw_path: bytes = scope["raw_path"]
         fault = canonical.path_fault(raw_path)
-        if fault is None and is_misspelt(raw_path.decode("ascii")):
-            fault = canonical.NOT_CANONICAL
+        if fault is not None:
+            raise RefusedError(fault)
+        path = raw_path.decode("ascii")
+        if is_misspelt(path):
+            raise RefusedError(canonical.NOT_CANONICAL)
         query = scope["query_string"].decode("latin-1")
-        fault = fault or canonical.query_fault(raw_path.decode("latin-1"), query)
+        fault = canonical.query_fault(path, query)
         if fault is not None:
             raise RefusedError(fault)
         body.refuse_if_declared_too_large()
         peer = scope.get("client")
         return Request(
             method=scope["method"],
-            path=raw_path.decode("ascii"),
+            path=path,
             query=query,
             headers=fields,
             client_address=client_address.decide(
