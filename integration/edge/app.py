@@ -7,7 +7,7 @@ from typing import Protocol
 
 import structlog
 
-from integration.edge import canonical, client_address, headers
+from integration.edge import canonical, client_address, headers, keto_rules
 from integration.edge.api_keys import ApiKeys
 from integration.edge.asgi import Answer, RawHeaders, Receive, Reply, Scope, Send, header
 from integration.edge.bodies import ClientGoneError, RequestBody
@@ -130,6 +130,7 @@ class Edge:
             fault = canonical.NOT_CANONICAL
         query = scope["query_string"].decode("latin-1")
         fault = fault or canonical.query_fault(raw_path.decode("latin-1"), query)
+        fault = fault or keto_rules.depth_fault(raw_path.decode("latin-1"), query)
         if fault is not None:
             raise RefusedError(fault)
         body.refuse_if_declared_too_large()

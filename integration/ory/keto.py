@@ -1,11 +1,13 @@
 """Keto: the tuples of `Platform:main`, and whether Keto is really ready.
 
 Keto does not check what is written, inserts the same tuple twice, and says it is ready with its
-database gone (v0.13). So the caller holds the identity's lock, `change` reads before it writes,
-and `check_ready` asks questions that need the database and the model.
+database gone (v0.13). So the caller holds the identity's lock and reads before it writes, and
+`check_ready` asks questions that need the database and the model. Parallel writes deadlock in its
+database, so `change` waits for its turn among all writers, those of the edge included.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import httpx
@@ -16,14 +18,30 @@ from policies.authority import RelationTuple
 
 NAMESPACES = frozenset({"User", "Platform", "Channel", "Content", "Profile", "Permission"})
 _PAGE = 500
+_TUPLES = "/admin/relation-tuples"
+_DEADLOCK = "40P01"
 
 
 class Keto:
     """Keto, by its read and its write port."""
 
-    def __init__(self, *, read: httpx.Client, write: httpx.Client) -> None:
+    def __init__(
+        self,
+        *,
+        read: httpx.Client,
+        write: httpx.Client,
+        turn: Callable[[], AbstractContextManager[None]],
+    ) -> None:
+        """Args:
+        turn: Held around each write; raises `BusyError` when it takes too long.
+        """
         self._read = read
         self._write = write
+        self._turn = turn
+
+    def close(self) -> None:
+        self._read.close()
+        self._write.close()
 
     def platform_tuples_of(self, subject_id: str) -> frozenset[RelationTuple]:
         """Return what one subject has on `Platform:main`."""
@@ -43,13 +61,25 @@ class Keto:
             insert: Tuples read as absent under the identity's lock; a second insert would be a
                 second row.
             delete: Removed with all their copies. Never also in `insert`: deletes come last.
+
+        Raises:
+            BusyError: others wrote all the time.
+            UpstreamUnavailableError: Keto did not answer; it may have written.
         """
         operations = [
             *({"action": "delete", "relation_tuple": _to_json(item)} for item in sorted(delete)),
             *({"action": "insert", "relation_tuple": _to_json(item)} for item in sorted(insert)),
         ]
-        if operations:
-            send(self._write, "PATCH", "/admin/relation-tuples", json=operations)
+        if not operations:
+            return
+        with self._turn():
+            try:
+                send(self._write, "PATCH", _TUPLES, json=operations)
+            except UpstreamUnavailableError as error:
+                if _DEADLOCK not in error.detail:
+                    raise
+                # Somebody wrote past us. Keto has rolled back: safe to send again.
+                send(self._write, "PATCH", _TUPLES, json=operations)
 
     def allows(self, permit: str, subject_id: str) -> bool:
         """Ask one permit of `Platform:main`. Anything but a clear answer is an error.

@@ -8,7 +8,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from integration import members
-from integration.db import flows, inbox, login_attempts, outbox, passwords
+from integration.db import flows, inbox, login_attempts, outbox, passwords, tuple_writes
 from integration.db import members as member_rows
 from integration.errors import ConflictError, NotFoundError
 from integration.services import Services
@@ -20,12 +20,15 @@ _KEEP_FLOWS = timedelta(days=30)
 _KEEP_DONE_EFFECTS = timedelta(days=7)
 _KEEP_MAIL_NAMES = timedelta(days=30)
 _KEEP_PASSWORD_ATTEMPTS = timedelta(hours=1)
+# Longer than the edge waits for Keto, by far.
+_LONGEST_TUPLE_WRITE = timedelta(minutes=2)
 
 
 def sweep(services: Services) -> None:
     """Do everything that is due by now."""
     expire_unverified(services)
     delete_expired(services)
+    end_abandoned_tuple_writes(services)
     forget_the_past(services)
 
 
@@ -39,6 +42,13 @@ def delete_expired(services: Services) -> int:
     """Delete members that stayed expired: their identity goes, their names are free."""
     before = services.now() - services.settings.expired_lifetime
     return _each(services, Status.EXPIRED, before, _delete)
+
+
+def end_abandoned_tuple_writes(services: Services) -> int:
+    """End writes of tuples whose edge died before it could; return how many."""
+    now = services.now()
+    with services.transaction() as session:
+        return tuple_writes.end_abandoned(session, before=now - _LONGEST_TUPLE_WRITE, now=now)
 
 
 def forget_the_past(services: Services) -> None:
