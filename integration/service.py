@@ -15,7 +15,16 @@ import structlog
 import uvicorn
 from fastapi import FastAPI, Request, Response
 
-from hooks import admin, authority, courier, login, recovery, registration, verification
+from hooks import (
+    admin,
+    authority,
+    courier,
+    login,
+    recovery,
+    registration,
+    relation_tuples,
+    verification,
+)
 from hooks import settings as settings_hooks
 from integration.api import flows, health, me, problems, well_known
 from integration.services import Services, make_services
@@ -29,7 +38,17 @@ _TITLE = "Kleis"
 _VERSION = "1"
 _SUMMARY = "The identity layer on Ory Kratos and Ory Keto"
 _ROUTED = (health, well_known, me, flows)
-_HOOKS = (registration, verification, recovery, login, settings_hooks, courier, admin, authority)
+_HOOKS = (
+    registration,
+    verification,
+    recovery,
+    login,
+    settings_hooks,
+    courier,
+    admin,
+    authority,
+    relation_tuples,
+)
 
 
 def make_api(services: Services) -> FastAPI:

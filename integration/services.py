@@ -9,7 +9,7 @@ import httpx
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from integration.db import sessions
+from integration.db import locks, sessions
 from integration.db.sessions import Bell, Ring, SessionFactory
 from integration.doorbell import Doorbell, check_broker, make_celery
 from integration.epoch_channel import EpochBell
@@ -46,6 +46,7 @@ class Services:
             yield session
 
     def close(self) -> None:
+        self.keto.close()
         self.engine.dispose()
 
 
@@ -68,7 +69,11 @@ def make_services(settings: Settings, *, pool_size: int = 10) -> Services:
         session_factory=sessions.make_session_factory(engine),
         kratos=Kratos(admin=client(settings.kratos_admin_url), public=public),
         flows=KratosFlows(public),
-        keto=Keto(read=client(settings.keto_read_url), write=client(settings.keto_write_url)),
+        keto=Keto(
+            read=client(settings.keto_read_url),
+            write=client(settings.keto_write_url),
+            turn=lambda: locks.tuple_lock(engine, timeout=settings.database_timeout),
+        ),
         ring=Doorbell(celery),
         bell=EpochBell(settings.valkey_url.get_secret_value()),
         check_broker=lambda: check_broker(celery),

@@ -8,6 +8,7 @@ from integration.db import (
     security_tables,
     session_tables,
     tables,
+    tuple_write_tables,
 )
 
 __all__ = [
@@ -18,4 +19,5 @@ __all__ = [
     "security_tables",
     "session_tables",
     "tables",
+    "tuple_write_tables",
 ]

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import structlog
 
-from integration.edge import canonical, client_address, headers
+from integration.edge import canonical, client_address, headers, keto_rules
 from integration.edge.api_keys import ApiKeys
 from integration.edge.asgi import Answer, RawHeaders, Receive, Reply, Scope, Send, header
 from integration.edge.bodies import ClientGoneError, RequestBody
@@ -132,7 +132,7 @@ class Edge:
         if is_misspelt(path):
             raise RefusedError(canonical.NOT_CANONICAL)
         query = scope["query_string"].decode("latin-1")
-        fault = canonical.query_fault(path, query)
+        fault = canonical.query_fault(path, query) or keto_rules.depth_fault(path, query)
         if fault is not None:
             raise RefusedError(fault)
         body.refuse_if_declared_too_large()

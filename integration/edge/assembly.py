@@ -16,6 +16,7 @@ from integration.edge.guards import Guard, GuardChain
 from integration.edge.handlings import Handlings
 from integration.edge.identity_admin import IdentityAdmin
 from integration.edge.identity_lock import IdentityLocks
+from integration.edge.keto_pages import KetoPages
 from integration.edge.limits.assembly import make_limits
 from integration.edge.limits.readiness import Readiness
 from integration.edge.login_attempts import LoginAttempts
@@ -26,12 +27,16 @@ from integration.edge.password_histories import PasswordHistories
 from integration.edge.password_judge import PasswordJudge
 from integration.edge.password_learning import PasswordLearning
 from integration.edge.registration_progress import RegistrationProgress
+from integration.edge.role_writes import RoleWrites
 from integration.edge.routes import Handling, Upstream
 from integration.edge.self_service import SelfService
 from integration.edge.service_writes import ServiceWrites
+from integration.edge.tuple_admin import TupleAdmin
+from integration.edge.tuple_audit import TupleAudit
 from integration.edge.tuple_reads import TupleReads
 from integration.edge.upstream_errors import UpstreamErrors
 from integration.edge.whoami import Whoami
+from integration.keto_model import read_model
 from integration.settings import Settings
 
 
@@ -73,6 +78,17 @@ def make_edge(settings: Settings) -> ASGIApp:
     batch = BatchCheck(forwarder, seconds=settings.upstream_timeout.total_seconds())
     tuples = TupleReads(exchange, batch)
     admin_writes = AdminWrites(forwarder, database, locks, settings)
+    keys, audit = ApiKeys(database), TupleAudit(database)
+    tuple_admin = TupleAdmin(
+        exchange,
+        model=read_model(),
+        keys=keys,
+        locks=locks,
+        pages=KetoPages(forwarder, seconds=settings.upstream_timeout.total_seconds()),
+        audit=audit,
+        roles=RoleWrites(forwarder, audit, settings),
+        epochs=epochs,
+    )
     handlings = Handlings(
         exchange,
         reads={
@@ -88,12 +104,13 @@ def make_edge(settings: Settings) -> ASGIApp:
             Handling.IDENTITY_ADMIN: IdentityAdmin(
                 exchange, admin_writes, public_url=public_url
             ).write,
+            Handling.TUPLE_ADMIN: tuple_admin.write,
             Handling.SERVICE: ServiceWrites(exchange, epochs).write,
         },
     )
     return Edge(
         settings=settings,
-        keys=ApiKeys(database),
+        keys=keys,
         handlings=handlings,
         parts=(database, locks, forwarder, attempts, limits.limiter, epochs),
         finishing=(passwords.finish, learning.finish),

@@ -29,6 +29,7 @@ class Handling(Enum):
     SELF_SERVICE = "self_service"
     WHOAMI = "whoami"
     IDENTITY_ADMIN = "identity_admin"
+    TUPLE_ADMIN = "tuple_admin"
     TUPLE_LIST = "tuple_list"
     TUPLE_EXPAND = "tuple_expand"
     BATCH_CHECK = "batch_check"
@@ -160,6 +161,7 @@ ROUTES: tuple[Route, ...] = (
         "keto.admin.relation-tuples",
         "/admin/relation-tuples",
         Upstream.KETO_WRITE,
+        Handling.TUPLE_ADMIN,
         keys="permissions",
         methods=("PUT", "PATCH", "DELETE", "OPTIONS"),
         access="write",

@@ -14,8 +14,6 @@ def _object_or_none(value: object) -> object:
 Metadata = Annotated[dict[str, Any] | None, BeforeValidator(_object_or_none)]
 
 
-
-
 class Address(BaseModel):
     """One verifiable address of an identity."""
 

@@ -17,6 +17,7 @@ from integration.db import (
     outbox,
     passwords,
     security_events,
+    tuple_writes,
 )
 from integration.db import members as member_rows
 from integration.errors import ConflictError, NotFoundError
@@ -33,6 +34,8 @@ _KEEP_EMAIL_CHANGES = timedelta(days=1)
 _KEEP_SECURITY_EVENTS = timedelta(days=365)
 _KEEP_PASSWORD_ATTEMPTS = timedelta(hours=1)
 _LATE_AUDITS = timedelta(days=30)
+# Longer than the edge waits for Keto, by far.
+_LONGEST_TUPLE_WRITE = timedelta(minutes=2)
 
 
 def sweep(services: Services) -> None:
@@ -40,6 +43,7 @@ def sweep(services: Services) -> None:
     expire_unverified(services)
     delete_expired(services)
     expire_email_changes(services)
+    end_abandoned_tuple_writes(services)
     forget_the_past(services)
 
 
@@ -64,6 +68,13 @@ def expire_email_changes(services: Services) -> int:
             if not outbox.is_pending(session, identity_id, ("identity",)):
                 effects.record(session, identity_id, (FollowEmailChange(),), now=now)
     return len(overdue)
+
+
+def end_abandoned_tuple_writes(services: Services) -> int:
+    """End writes of tuples whose edge died before it could; return how many."""
+    now = services.now()
+    with services.transaction() as session:
+        return tuple_writes.end_abandoned(session, before=now - _LONGEST_TUPLE_WRITE, now=now)
 
 
 def forget_the_past(services: Services) -> None:
