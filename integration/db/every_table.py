@@ -5,6 +5,7 @@ from integration.db import (
     password_tables,
     session_tables,
     tables,
+    token_tables,
 )
 
-__all__ = ["epoch_tables", "password_tables", "session_tables", "tables"]
+__all__ = ["epoch_tables", "password_tables", "session_tables", "tables", "token_tables"]

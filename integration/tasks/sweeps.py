@@ -8,7 +8,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from integration import members
-from integration.db import flows, inbox, login_attempts, outbox, passwords
+from integration.db import flows, inbox, login_attempts, outbox, passwords, token_families
 from integration.db import members as member_rows
 from integration.errors import ConflictError, NotFoundError
 from integration.services import Services
@@ -51,6 +51,8 @@ def forget_the_past(services: Services) -> None:
         inbox.forget_before(session, "courier:", now - _KEEP_MAIL_NAMES)
         inbox.forget_before(session, "password:", now - _KEEP_MAIL_NAMES)
         passwords.forget_attempts_before(session, now - _KEEP_PASSWORD_ATTEMPTS)
+        lifetime = services.settings.refresh_token_lifetime
+        token_families.forget_before(session, now, lifetime=lifetime)
 
 
 def _expire(session: Session, identity_id: UUID, now: datetime) -> None:
