@@ -17,7 +17,18 @@ from fastapi import FastAPI, Request, Response
 
 from hooks import admin, courier, login, recovery, registration, verification
 from hooks import settings as settings_hooks
-from integration.api import flows, health, jwks, me, problems, revocations, tokens, well_known
+from integration.api import (
+    auth_login,
+    auth_register,
+    flows,
+    health,
+    jwks,
+    me,
+    problems,
+    revocations,
+    tokens,
+    well_known,
+)
 from integration.services import Services, make_services
 from integration.settings import Settings
 from integration.web import pages
@@ -28,7 +39,17 @@ _REQUEST_ID = "x-request-id"
 _TITLE = "Kleis"
 _VERSION = "1"
 _SUMMARY = "The identity layer on Ory Kratos and Ory Keto"
-_ROUTED = (health, well_known, jwks, me, flows, tokens, revocations)
+_ROUTED = (
+    health,
+    well_known,
+    jwks,
+    auth_register,
+    auth_login,
+    me,
+    flows,
+    tokens,
+    revocations,
+)
 
 
 def make_api(services: Services) -> FastAPI:

@@ -30,7 +30,7 @@ log = structlog.get_logger()
 
 _MAX_TOKEN = 512
 _MAX_REVOKED = access.MAX_TOKEN_BYTES
-_NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 _AGAIN = "Please log in."
 _CONFIRM = "Please confirm that it is you."
 
@@ -104,7 +104,7 @@ def refresh(
         log.info("refresh_refused", code=made.code)
         is_held = made.code == HELD
         status = HTTPStatus.FORBIDDEN if is_held else HTTPStatus.UNAUTHORIZED
-        return problem(status, made.code, _CONFIRM if is_held else _AGAIN, headers=_NO_STORE)
+        return problem(status, made.code, _CONFIRM if is_held else _AGAIN, headers=NO_STORE)
     return _answer(services, made)
 
 
@@ -170,7 +170,7 @@ def _revoke(services: Services, key_ring: KeyRing, token: str) -> None:
 
 
 def _answer(services: Services, made: Tokens) -> Response:
-    return JSONResponse(view(services, made).model_dump(mode="json"), headers=_NO_STORE)
+    return JSONResponse(view(services, made).model_dump(mode="json"), headers=NO_STORE)
 
 
 def view(services: Services, made: Tokens) -> TokensView:
