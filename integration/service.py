@@ -7,7 +7,8 @@ call that drives a Kratos flow waits for a hook, which must find a free thread.
 import signal
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from types import FrameType
 from typing import Any
 
@@ -58,6 +59,7 @@ def make_api(services: Services) -> FastAPI:
         title=_TITLE,
         version=_VERSION,
         summary=_SUMMARY,
+        lifespan=_live,
         openapi_url="/api/openapi.json",
         docs_url=None,
         redoc_url=None,
@@ -70,6 +72,12 @@ def make_api(services: Services) -> FastAPI:
     app.include_router(pages.router)
     app.middleware("http")(_log_request)
     return app
+
+
+@asynccontextmanager
+async def _live(app: FastAPI) -> AsyncIterator[None]:
+    yield
+    revocations.close(app)
 
 
 def make_hooks(services: Services) -> FastAPI:

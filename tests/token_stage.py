@@ -5,6 +5,7 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 from integration import members
+from integration.db import members as rows
 from integration.ory.kratos import AuthenticationMethod, Identity, KratosSession
 from integration.services import Services
 from integration.tokens import issuing
@@ -66,8 +67,6 @@ def tokens_of(
     client: Client | None = None,
     application: str = "kleis",
 ) -> Tokens:
-    from integration.db import members as rows  # noqa: PLC0415
-
     signer, now = ring.signer(), services.now()
     with services.transaction() as session:
         member = rows.get(session, seen.identity.id)

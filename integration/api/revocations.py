@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, FastAPI, Header, Query, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 
@@ -65,3 +65,10 @@ def _feed(request: Request, services: UsesServices) -> RevocationFeed:
         )
     feed: RevocationFeed = state.revocation_feed
     return feed
+
+
+def close(app: FastAPI) -> None:
+    """Stop what the route started."""
+    feed: RevocationFeed | None = getattr(app.state, "revocation_feed", None)
+    if feed is not None:
+        feed.close()

@@ -65,6 +65,12 @@ class RevocationFeed:
         self._asked_at = float("-inf")
         self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
         self._thread: threading.Thread | None = None
+        self._closing = threading.Event()
+        self._is_failing = False
+
+    def close(self) -> None:
+        """Stop looking."""
+        self._closing.set()
 
     async def current(self) -> Revocations | None:
         """Return the list as it was a second ago or later; None when nobody can tell."""
@@ -123,14 +129,18 @@ class RevocationFeed:
             started = time.monotonic()
             try:
                 self._look(started)
+                self._is_failing = False
             except Exception as error:  # noqa: BLE001 - whatever it is, the list gets too old
-                log.warning("revocations_unknown", error=type(error).__name__)
                 self._since = None
+                if not self._is_failing and not self._closing.is_set():
+                    log.warning("revocations_unknown", error=type(error).__name__)
+                self._is_failing = True
             with self._lock:
                 if not self._is_asked_for():
                     self._thread, self._since, self._list = None, None, None
                     return
-            time.sleep(_PERIOD_SECONDS)
+            if self._closing.wait(_PERIOD_SECONDS):
+                return
 
     def _is_asked_for(self) -> bool:
         return bool(self._waiting) or time.monotonic() - self._asked_at < _IDLE_SECONDS
