@@ -6,6 +6,7 @@
     ├── InvalidInputError         what was sent cannot be used as it is
     ├── UnauthenticatedError      the caller did not prove who it is
     ├── ForbiddenError            the caller is known and may not
+    ├── SecondFactorNeededError   the caller's session waits for a second factor
     ├── UpstreamUnavailableError  Kratos, Keto or a mail server did not answer; worth retrying
     ├── UpstreamRefusedError      one of them said no; retrying cannot help
     ├── BusyError                 another writer holds what is needed; worth retrying
@@ -64,6 +65,10 @@ class UnauthenticatedError(KleisError):
 
 class ForbiddenError(KleisError):
     code = "forbidden"
+
+
+class SecondFactorNeededError(KleisError):
+    code = "session_aal2_required"
 
 
 class UpstreamUnavailableError(KleisError):

@@ -8,6 +8,7 @@ from integration.db import (
     security_tables,
     session_tables,
     tables,
+    token_tables,
     tuple_write_tables,
 )
 
@@ -19,5 +20,6 @@ __all__ = [
     "security_tables",
     "session_tables",
     "tables",
+    "token_tables",
     "tuple_write_tables",
 ]

@@ -72,6 +72,7 @@ class Member(Table):
     last_name: Mapped[str] = mapped_column(server_default="")
     status: Mapped[str]
     role: Mapped[str]
+    role_changed_at: Mapped[datetime | None]
     status_changed_at: Mapped[datetime]
     status_reason: Mapped[str] = mapped_column(server_default="")
     registered_at: Mapped[datetime]

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import structlog
 
+from integration import on_behalf
 from integration.edge import canonical, client_address, headers, keto_rules
 from integration.edge.api_keys import ApiKeys
 from integration.edge.asgi import Answer, RawHeaders, Receive, Reply, Scope, Send, header
@@ -142,12 +143,20 @@ class Edge:
             path=path,
             query=query,
             headers=fields,
-            client_address=client_address.decide(
-                peer[0] if peer else None, fields, self._settings.trusted_proxies
-            ),
+            client_address=self._client_address(peer[0] if peer else None, fields, raw_path),
             id=request_id,
             body=body,
         )
+
+    def _client_address(self, peer: str | None, fields: RawHeaders, path: bytes) -> str:
+        """Return who asks: the service may speak for a client of its own."""
+        said = header(fields, on_behalf.HEADER.encode())
+        if said is not None:
+            secret = self._settings.secret.get_secret_value()
+            named = on_behalf.read(secret, said, path.decode("ascii"), now=time.time())
+            if named is not None:
+                return named
+        return client_address.decide(peer, fields, self._settings.trusted_proxies)
 
     async def _watched(self, request: Request, route: Route, reply: Reply) -> None:
         """Answer, but stop when the client leaves."""

@@ -17,6 +17,7 @@ from integration.db import (
     outbox,
     passwords,
     security_events,
+    token_families,
     tuple_writes,
 )
 from integration.db import members as member_rows
@@ -93,6 +94,8 @@ def forget_the_past(services: Services) -> None:
             session, now - services.settings.email_revert_lifetime - _KEEP_EMAIL_CHANGES
         )
         security_events.forget_before(session, now - _KEEP_SECURITY_EVENTS)
+        lifetime = services.settings.refresh_token_lifetime
+        token_families.forget_before(session, now, lifetime=lifetime)
 
 
 def _expire(session: Session, identity_id: UUID, now: datetime) -> None:
