@@ -12,7 +12,7 @@ from hooks.payloads import (
     SettingsPasswordSubmitted,
     SettingsSubmitted,
 )
-from integration import password_changes
+from integration import password_changes, second_factors
 from integration.db import epochs, members, passwords
 from integration.dependencies import Transaction, UsesServices
 from integration.rules import registration_rules
@@ -50,8 +50,15 @@ def settings_password_submitted(
 
 
 @router.post("/completed", status_code=204)
-def settings_completed(payload: SettingsCompleted, session: Transaction) -> None:
-    """Keep our copy of the traits like Kratos'."""
+def settings_completed(
+    payload: SettingsCompleted, session: Transaction, services: UsesServices
+) -> None:
+    """Keep our copy of the traits like Kratos', and know whether there is a second factor."""
+    second_factors.refresh(session, services, payload.identity_id)
+    _copy_traits(payload, session)
+
+
+def _copy_traits(payload: SettingsCompleted, session: Session) -> None:
     member = members.lock(session, payload.identity_id)
     if member is None:
         return
@@ -67,7 +74,7 @@ def settings_password_completed(
     payload: SettingsPasswordCompleted, session: Transaction, services: UsesServices
 ) -> None:
     """The password is changed: it counts as used, and everything follows that has to."""
-    settings_completed(payload, session)
+    _copy_traits(payload, session)
     password_changes.record(session, payload.identity_id, payload.attempt, now=services.now())
 
 

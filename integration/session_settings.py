@@ -68,3 +68,10 @@ class SessionSettings(BaseSettings):
         default=None,
         description="An MMDB file with the countries of addresses. Unset: countries are unknown.",
     )
+
+    @property
+    def idle_after(self) -> timedelta | None:
+        """After how long without a written use a session is idle: uses are written late."""
+        if self.session_idle_timeout is None:
+            return None
+        return self.session_idle_timeout + 2 * self.session_activity_period

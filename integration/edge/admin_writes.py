@@ -138,6 +138,9 @@ class AdminWrites:
             after = {UUID(str(one["id"])): one for one in await self._made(request, answer.body)}
         elif wanted.path == IDENTITIES or wanted.is_of_identity:
             after = self._of_one(wanted, answer)
+        elif wanted.identity_id is not None and "/credentials/" in wanted.path:
+            # A second factor may be gone.
+            after = {wanted.identity_id: await self._before(request, wanted)}
         if after:
             left = await self._members.told(request, after, wanted.state)
             await self._reconcile(left)

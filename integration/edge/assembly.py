@@ -80,7 +80,7 @@ def make_edge(settings: Settings) -> ASGIApp:
     # Guards are asked in this order and told in reverse: the first also sees what others refuse.
     guards: tuple[Guard, ...] = (
         LoginAttempts(settings, reader, attempts),
-        SessionBeginnings(settings, rows, reader, epochs, countries),
+        SessionBeginnings(settings, rows, reader, countries),
         limits.guard,
         gate,
         second_factors,
@@ -99,6 +99,7 @@ def make_edge(settings: Settings) -> ASGIApp:
         endings=endings,
         gate=gate,
         second_factors=second_factors,
+        epochs=epochs,
     )
     batch = BatchCheck(forwarder, seconds=settings.upstream_timeout.total_seconds())
     tuples = TupleReads(exchange, batch)

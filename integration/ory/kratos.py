@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 
 from integration.errors import NotFoundError, UpstreamRefusedError
 from integration.ory.transport import send
+from policies.step_up import ENROLLED_FACTORS
 
 
 def _object_or_none(value: object) -> object:
@@ -39,6 +40,13 @@ class Identity(BaseModel):
     metadata_public: Metadata = None
     verifiable_addresses: list[Address] | None = None
     created_at: AwareDatetime
+    # By type. Kratos shows it of a single identity, not in lists.
+    credentials: dict[str, Any] | None = None
+
+    @property
+    def has_second_factor(self) -> bool:
+        """Is TOTP, look-up codes or a security key enrolled?"""
+        return not ENROLLED_FACTORS.isdisjoint(self.credentials or ())
 
     @property
     def email(self) -> str:
@@ -79,6 +87,14 @@ class KratosSession(BaseModel):
     def methods(self) -> list[str]:
         """How the member proved who it is, in order: `password`, `totp`, ..."""
         return [each.method for each in self.authentication_methods or ()]
+
+
+class KratosExtension(BaseModel):
+    """What Kratos answers to an extension, of which the end counts."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    expires_at: AwareDatetime
 
 
 class Kratos:
@@ -201,6 +217,14 @@ class Kratos:
         for item in self._pages("/admin/sessions", query):
             if item.get("identity"):
                 yield UUID(item["identity"]["id"])
+
+    def extend_session(self, session_id: UUID) -> datetime | None:
+        """Give a session its whole lifespan again and return its end; None when it is gone."""
+        try:
+            response = send(self._admin, "PATCH", f"/admin/sessions/{session_id}/extend")
+        except NotFoundError:
+            return None
+        return KratosExtension.model_validate_json(response.content).expires_at
 
     def delete(self, identity_id: UUID) -> None:
         """Delete an identity; one that is gone already is as good."""

@@ -12,6 +12,7 @@ from integration.db import flows, inbox, login_attempts, outbox, passwords
 from integration.db import members as member_rows
 from integration.errors import ConflictError, NotFoundError
 from integration.services import Services
+from integration.tasks import session_upkeep
 from policies.lifecycle import Actor, Status, Trigger
 
 log = structlog.get_logger()
@@ -26,6 +27,9 @@ def sweep(services: Services) -> None:
     """Do everything that is due by now."""
     expire_unverified(services)
     delete_expired(services)
+    session_upkeep.extend_used(services)
+    session_upkeep.end_over(services)
+    session_upkeep.forget_old(services)
     forget_the_past(services)
 
 
