@@ -6,7 +6,7 @@
     ├── InvalidInputError         what was sent cannot be used as it is
     ├── UnauthenticatedError      the caller did not prove who it is
     ├── ForbiddenError            the caller is known and may not
-    │   ├── SecondFactorRequiredError     not before a second factor is given
+    │   ├── SecondFactorNeededError     not before a second factor is given
     │   └── ReauthenticationRequiredError not before it proves again who it is
     ├── UpstreamUnavailableError  Kratos, Keto or a mail server did not answer; worth retrying
     ├── UpstreamRefusedError      one of them said no; retrying cannot help
@@ -52,7 +52,7 @@ class ForbiddenError(KleisError):
     code = "forbidden"
 
 
-class SecondFactorRequiredError(ForbiddenError):
+class SecondFactorNeededError(ForbiddenError):
     """Kratos' own name: its clients know what to do."""
 
     code = "session_aal2_required"

@@ -10,7 +10,7 @@ from integration import effects
 from integration.db import member_sessions
 from integration.db.session_tables import MemberSession
 from integration.db.tables import Member
-from integration.errors import SecondFactorRequiredError, UnauthenticatedError
+from integration.errors import SecondFactorNeededError, UnauthenticatedError
 from integration.ory.kratos import KratosSession
 from integration.services import Services
 from policies import sessions, step_up
@@ -64,7 +64,7 @@ def require_good(
 
     Raises:
         UnauthenticatedError: it ended here, by a person, by age or for want of use.
-        SecondFactorRequiredError: it is held, or the member, its role or its own second factor
+        SecondFactorNeededError: it is held, or the member, its role or its own second factor
             asks for one.
     """
     has_ended = known.ended_at is not None and known.end_reason != "expired"
@@ -79,7 +79,7 @@ def require_good(
         role=member.role,
     )
     if step_up.needs_second_factor(standing, roles):
-        raise SecondFactorRequiredError("Please give a second factor first.")
+        raise SecondFactorNeededError("Please give a second factor first.")
 
 
 def note_use(services: Services, known: MemberSession) -> None:
@@ -102,6 +102,16 @@ def end(
         return False
     effects.record(session, identity_id, (EndSession(str(session_id)),), now=now)
     return True
+
+
+def end_others(
+    session: Session, identity_id: UUID, *, but: UUID, reason: str, now: datetime
+) -> int:
+    """End every session of a member but one, as `end`; return how many."""
+    ended = member_sessions.end_all(session, identity_id, reason=reason, now=now, but=but)
+    told = tuple(EndSession(str(session_id)) for session_id in ended)
+    effects.record(session, identity_id, told, now=now)
+    return len(ended)
 
 
 def end_all(session: Session, identity_id: UUID, *, reason: str, now: datetime) -> None:

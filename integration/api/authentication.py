@@ -50,7 +50,7 @@ def authenticate(request: Request, services: UsesServices) -> Caller:
     Raises:
         UnauthenticatedError: no valid session.
         ForbiddenError: the member's state does not let it in.
-        SecondFactorRequiredError: the session is good for nothing before a second factor.
+        SecondFactorNeededError: the session is good for nothing before a second factor.
     """
     given = credentials(request)
     kratos_session = services.kratos.whoami(given) if given else None
