@@ -11,7 +11,7 @@ from integration.db import member_sessions
 from integration.db.session_tables import MemberSession
 from integration.db.tables import Member
 from integration.errors import SecondFactorNeededError, UnauthenticatedError
-from integration.ory.kratos import KratosSession
+from integration.ory.kratos_models import KratosSession
 from integration.services import Services
 from policies import sessions, step_up
 from policies.decisions import EndSession, EndSessions

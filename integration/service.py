@@ -15,7 +15,7 @@ import structlog
 import uvicorn
 from fastapi import FastAPI, Request, Response
 
-from hooks import admin, courier, login, recovery, registration, verification
+from hooks import admin, authority, courier, login, recovery, registration, verification
 from hooks import settings as settings_hooks
 from integration.api import (
     flows,
@@ -37,6 +37,7 @@ _TITLE = "Kleis"
 _VERSION = "1"
 _SUMMARY = "The identity layer on Ory Kratos and Ory Keto"
 _ROUTED = (health, well_known, me, me_sessions, me_second_factor, flows)
+_HOOKS = (registration, verification, recovery, login, settings_hooks, courier, admin, authority)
 
 
 def make_api(services: Services) -> FastAPI:
@@ -64,7 +65,7 @@ def make_hooks(services: Services) -> FastAPI:
     app = FastAPI(title="Kleis hooks", openapi_url=None)
     app.state.services = services
     problems.install(app)
-    for module in (registration, verification, recovery, login, settings_hooks, courier, admin):
+    for module in _HOOKS:
         app.include_router(module.router)
     app.get("/health/alive")(health.alive)
     app.middleware("http")(_log_request)

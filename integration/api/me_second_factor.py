@@ -3,11 +3,12 @@
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from integration.api.authentication import Caller, MemberCalling, RecentlyAuthenticated
+from integration.api.authentication import MemberCalling, RecentlyAuthenticated
 from integration.db import epochs, members
 from integration.dependencies import Transaction, UsesServices
 from integration.errors import NotFoundError
 from integration.services import Services
+from integration.session_callers import Caller
 
 router = APIRouter(prefix="/api/me/second-factor", tags=["me"])
 

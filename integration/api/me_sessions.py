@@ -5,14 +5,14 @@ from uuid import UUID
 
 from fastapi import APIRouter
 from pydantic import BaseModel
-from sqlalchemy.orm import Session
 
 from integration import member_sessions
-from integration.api.authentication import Caller, MemberCalling
+from integration.api.authentication import MemberCalling
 from integration.db import member_sessions as session_rows
 from integration.db.session_tables import MemberSession
 from integration.dependencies import Transaction, UsesServices
 from integration.errors import NotFoundError
+from integration.session_callers import Caller
 from policies import user_agents
 
 router = APIRouter(prefix="/api/me/sessions", tags=["me"])
@@ -78,18 +78,14 @@ def end_other_sessions(
     caller: MemberCalling, session: Transaction, services: UsesServices
 ) -> Ended:
     """End all sessions but the one this call comes with."""
-    return Ended(ended=end_others(session, caller, now=services.now()))
-
-
-def end_others(session: Session, caller: Caller, *, now: datetime) -> int:
-    """End all of a member's sessions but the caller's; return how many."""
-    return member_sessions.end_others(
+    ended = member_sessions.end_others(
         session,
         caller.member.identity_id,
-        but=caller.kratos_session.id,
+        but=caller.session_id,
         reason="revoked",
-        now=now,
+        now=services.now(),
     )
+    return Ended(ended=ended)
 
 
 def view_of(row: MemberSession, caller: Caller) -> SessionView:
@@ -106,5 +102,5 @@ def view_of(row: MemberSession, caller: Caller) -> SessionView:
         methods=list(row.methods),
         aal=row.aal,
         needs_second_factor=row.hold is not None,
-        is_current=row.session_id == caller.kratos_session.id,
+        is_current=row.session_id == caller.session_id,
     )

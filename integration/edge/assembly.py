@@ -84,7 +84,7 @@ def make_edge(settings: Settings) -> ASGIApp:
         limits.guard,
         gate,
         second_factors,
-        RegistrationProgress(database, forwarder),
+        RegistrationProgress(database, reader),
         passwords,
         learning,
         FlowTurns(reader),

@@ -3,7 +3,7 @@
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import TypedDict
 
-from integration.edge import repairs
+from integration.edge import recovery_refusals, repairs
 from integration.edge.asgi import Answer
 from integration.edge.callers import Callers
 from integration.edge.canonical import is_recovery_link
@@ -77,11 +77,12 @@ class SelfService:
 
         async def ask_kratos() -> Answer:
             async with await self._lock_for(submit):
-                return await self._endings.around_logout(
+                answer = await self._endings.around_logout(
                     request,
                     body,
                     lambda: self._exchange.ask(request, route, **_sent_on(submit, body)),
                 )
+            return await recovery_refusals.shown(self._exchange.forwarder, submit, answer)
 
         answer = scrubbed(await self._guards.around(submit, ask_kratos))
         # Whatever hooks changed meanwhile holds here once the client knows.

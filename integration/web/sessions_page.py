@@ -8,10 +8,9 @@ from uuid import UUID
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
 
-from integration import member_sessions
-from integration.api.authentication import Caller, authenticate
-from integration.api.me_sessions import SessionView, end_others, view_of
+from integration import member_sessions, session_callers
 from integration.db import member_sessions as session_rows
+from integration.db.session_tables import MemberSession
 from integration.dependencies import Transaction, UsesServices
 from integration.errors import (
     ForbiddenError,
@@ -19,9 +18,11 @@ from integration.errors import (
     UnauthenticatedError,
 )
 from integration.services import Services
+from integration.session_callers import Caller
 from integration.web import form_tokens
 from integration.web.page_route import PageRoute
 from integration.web.rendering import page, redirect
+from policies import user_agents
 
 router = APIRouter(route_class=PageRoute)
 
@@ -43,13 +44,12 @@ def show_sessions(request: Request, session: Transaction, services: UsesServices
     if isinstance(caller, Response):
         return caller
     rows = session_rows.of_member(session, caller.member.identity_id, now=services.now())
-    views = [view_of(row, caller) for row in rows]
-    views.sort(key=lambda view: not view.is_current)
+    current_first = sorted(rows, key=lambda row: row.session_id != caller.session_id)
     return page(
         "sessions.html",
         title="Where you are logged in",
-        sessions=[_shown(view) for view in views],
-        token=form_tokens.issue(_secret(services), caller.kratos_session.id),
+        sessions=[_shown(row, caller) for row in current_first],
+        token=form_tokens.issue(_secret(services), caller.session_id),
     )
 
 
@@ -66,7 +66,7 @@ def end_sessions(
     if isinstance(caller, Response):
         return caller
     is_ours = request.headers.get("sec-fetch-site", "same-origin") in ("same-origin", "none")
-    if not is_ours or not form_tokens.is_good(_secret(services), token, caller.kratos_session.id):
+    if not is_ours or not form_tokens.is_good(_secret(services), token, caller.session_id):
         return page(
             "notice.html",
             title="Please try again",
@@ -76,7 +76,13 @@ def end_sessions(
         )
     now = services.now()
     if session_id is None:
-        end_others(session, caller, now=now)
+        member_sessions.end_others(
+            session,
+            caller.member.identity_id,
+            but=caller.session_id,
+            reason="revoked",
+            now=now,
+        )
     else:
         known = session_rows.get(session, session_id)
         if known is not None and known.identity_id == caller.member.identity_id:
@@ -88,7 +94,7 @@ def _caller(request: Request, services: Services) -> Caller | Response:
     """Return who looks, or where to send the browser first."""
     back = {"return_to": f"{str(services.settings.public_url).rstrip('/')}{_ADDRESS}"}
     try:
-        return authenticate(request, services)
+        return session_callers.of_session(services, request.headers)
     except UnauthenticatedError:
         return redirect(f"/login?{urlencode(back)}")
     except SecondFactorNeededError:
@@ -103,17 +109,18 @@ def _caller(request: Request, services: Services) -> Caller | Response:
         )
 
 
-def _shown(view: SessionView) -> dict[str, object]:
+def _shown(row: MemberSession, caller: Caller) -> dict[str, object]:
+    device = user_agents.describe(row.user_agent)
     return {
-        "id": view.id,
-        "device": view.device[:1].upper() + view.device[1:],
-        "is_current": view.is_current,
-        "place": ", ".join(part for part in (view.country, view.address) if part) or "unknown",
-        "methods": " and ".join(dict.fromkeys(_METHODS.get(m, m) for m in view.methods)),
-        "started": _moment(view.started_at),
-        "last": _moment(view.last_activity_at),
-        "ends": _moment(view.expires_at),
-        "needs_second_factor": view.needs_second_factor,
+        "id": row.session_id,
+        "device": device[:1].upper() + device[1:],
+        "is_current": row.session_id == caller.session_id,
+        "place": ", ".join(part for part in (row.country, row.address) if part) or "unknown",
+        "methods": " and ".join(dict.fromkeys(_METHODS.get(name, name) for name in row.methods)),
+        "started": _moment(row.started_at),
+        "last": _moment(row.last_activity_at),
+        "ends": _moment(row.expires_at),
+        "needs_second_factor": row.hold is not None,
     }
 
 
