@@ -174,6 +174,8 @@ def _follow(
         # Tokens of these sessions end with this transaction, whenever Kratos hears of it.
         member_sessions.end_all(session, identity_id, reason=walk[-1].target, now=now)
     epochs.move(session, identity_id, authority=SyncAuthority() in following)
+    if EndSessions() in following:
+        member_sessions.end_all(session, identity_id, reason=str(walk[-1].target), now=now)
     effects.record(session, identity_id, following, now=now)
 
 

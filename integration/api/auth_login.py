@@ -20,8 +20,8 @@ from integration.db.tables import Member
 from integration.dependencies import UsesKeyRing, UsesServices
 from integration.errors import SecondFactorNeededError, UpstreamUnavailableError
 from integration.ory.flow_messages import INVALID_CREDENTIALS, complaints
-from integration.ory.kratos_models import KratosSession
 from integration.ory.kratos_flows import FlowKind
+from integration.ory.kratos_models import KratosSession
 from integration.ory.native_flows import FlowAnswer
 from integration.services import Services
 from integration.tokens import issuing

@@ -17,12 +17,13 @@ from integration.settings.accounts import AccountSettings
 from integration.settings.forms import Networks, Port, Secret
 from integration.settings.grants import GrantSettings
 from integration.settings.limits import LimitSettings
+from integration.settings.sessions import SessionSettings
 from integration.settings.tokens import TokenSettings
 
 PREFIX = "KLEIS_"
 
 
-class Settings(AccountSettings, LimitSettings, GrantSettings, TokenSettings):
+class Settings(AccountSettings, SessionSettings, TokenSettings, LimitSettings, GrantSettings):
     """What the edge, the service and the worker need to know."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")

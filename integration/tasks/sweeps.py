@@ -23,6 +23,7 @@ from integration.db import (
 from integration.db import members as member_rows
 from integration.errors import ConflictError, NotFoundError
 from integration.services import Services
+from integration.tasks import session_upkeep
 from policies.decisions import FollowEmailChange
 from policies.lifecycle import Actor, Status, Trigger
 
@@ -45,6 +46,9 @@ def sweep(services: Services) -> None:
     delete_expired(services)
     expire_email_changes(services)
     end_abandoned_tuple_writes(services)
+    session_upkeep.extend_used(services)
+    session_upkeep.end_over(services)
+    session_upkeep.forget_old(services)
     forget_the_past(services)
 
 
