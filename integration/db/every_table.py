@@ -8,6 +8,8 @@ from integration.db import (
     security_tables,
     session_tables,
     tables,
+    token_tables,
+    tuple_write_tables,
 )
 
 __all__ = [
@@ -18,4 +20,6 @@ __all__ = [
     "security_tables",
     "session_tables",
     "tables",
+    "token_tables",
+    "tuple_write_tables",
 ]

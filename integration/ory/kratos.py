@@ -8,7 +8,7 @@ from uuid import UUID
 import httpx
 
 from integration.errors import NotFoundError, UpstreamRefusedError
-from integration.ory.kratos_models import Identity, KratosSession
+from integration.ory.kratos_models import Extension, Identity, KratosSession
 from integration.ory.transport import send
 
 _FEW_SESSIONS = 3
@@ -198,6 +198,14 @@ class Kratos:
         for item in self._pages("/admin/sessions", query):
             if item.get("identity"):
                 yield UUID(item["identity"]["id"])
+
+    def extend_session(self, session_id: UUID) -> datetime | None:
+        """Give a session its whole lifespan again and return its end; None when it is gone."""
+        try:
+            response = send(self._admin, "PATCH", f"/admin/sessions/{session_id}/extend")
+        except NotFoundError:
+            return None
+        return Extension.model_validate_json(response.content).expires_at
 
     def delete(self, identity_id: UUID) -> None:
         """Delete an identity; one that is gone already is as good."""

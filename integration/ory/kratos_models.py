@@ -5,6 +5,8 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
+from policies.step_up import ENROLLED_FACTORS
+
 
 def _object_or_none(value: object) -> object:
     """Take what an admin may have put there: any JSON at all, as far as Kratos is concerned."""
@@ -33,6 +35,13 @@ class Identity(BaseModel):
     metadata_public: Metadata = None
     verifiable_addresses: list[Address] | None = None
     created_at: AwareDatetime
+    # By type. Kratos shows it of a single identity, not in lists.
+    credentials: dict[str, Any] | None = None
+
+    @property
+    def has_second_factor(self) -> bool:
+        """Is TOTP, look-up codes or a security key enrolled?"""
+        return not ENROLLED_FACTORS.isdisjoint(self.credentials or ())
 
     @property
     def email(self) -> str:
@@ -81,3 +90,11 @@ class KratosSession(BaseModel):
     def methods(self) -> list[str]:
         """How the member proved who it is, in order: `password`, `totp`, ..."""
         return [each.method for each in self.authentication_methods or ()]
+
+
+class Extension(BaseModel):
+    """What Kratos answers to an extension, of which the end counts."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    expires_at: AwareDatetime
