@@ -35,7 +35,8 @@ check: .venv/test.stamp ## Format, lint, types, import contracts, and the tests 
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest tests/unit tests/contract
+	cd clients/python && ../../$(BIN)/lint-imports
+	$(BIN)/pytest tests/unit tests/contract tests/kit
 
 docs: .venv/run.stamp ## Write the documents that the code knows best: settings, API
 	$(BIN)/kleis docs settings > docs/settings.md

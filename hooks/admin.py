@@ -9,13 +9,12 @@ from sqlalchemy.orm import Session
 
 from hooks.authentication import FromKratos
 from hooks.payloads import HookPayload
-from integration import members
-from integration.db import epochs
+from integration import factor_enrolment, members
+from integration.db import epochs, passwords
 from integration.db import members as member_rows
-from integration.db import passwords
 from integration.dependencies import Transaction, UsesServices
 from integration.errors import ConflictError
-from integration.ory.kratos import Identity
+from integration.ory.kratos_models import Identity
 from integration.services import Services
 from policies.admin_changes import Move, Seen, decide_enabling, decide_moves
 from policies.decisions import Deny
@@ -76,6 +75,9 @@ def admin_asked(payload: Asked, session: Transaction) -> None:
 @router.post("/changed", status_code=204)
 def admin_changed(payload: Changed, session: Transaction, services: UsesServices) -> None:
     """Let the members follow, all in one transaction."""
+    if len(payload.changes) == 1 and payload.changes[0].after is not None:
+        # Batches only make identities, which come without second factors.
+        factor_enrolment.refresh(session, services, payload.changes[0].identity_id)
     for change in payload.changes:
         _follow(session, services, change)
 

@@ -146,6 +146,9 @@ class AdminWrites:
         elif wanted.path == IDENTITIES or wanted.is_of_identity:
             after = self._of_one(wanted, answer)
             places = dict(enumerate(after))
+        elif wanted.identity_id is not None and "/credentials/" in wanted.path:
+            # A second factor may be gone.
+            after = {wanted.identity_id: await self._before(request, wanted)}
         if after:
             of_whom = {places[at]: kept for at, kept in passwords.items() if at in places}
             left = await self._members.told(request, after, wanted.state, of_whom)

@@ -21,9 +21,9 @@ from integration.edge.limits.failover import FailoverLimiter
 from integration.edge.limits.limiter import Ask, Refused, Reserved
 from integration.edge.limits.local import LocalLimiter
 from integration.edge.limits.valkey import ValkeyLimiter
-from integration.limit_settings import LimitSettings
 from integration.limits import counters, rules
 from integration.limits.records import unpack
+from integration.settings.limits import LimitSettings
 from policies.limits import MARK_BYTES, Record, Verdict
 
 LEASE = 40_000

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from integration.limit_settings import LimitSettings
 from integration.limits import counters, rules, unlocking
 from integration.limits.counters import Counters
 from integration.limits.devices import Device, Devices
+from integration.settings.limits import LimitSettings
 from policies import limits
 from policies.limits import BUSY_WAIT, Record, Rule, Tier
 
