@@ -69,16 +69,16 @@ class NativeFlows:
             ) from error
         return _read(response)
 
-    def _headers(self, path: str, who: FlowClient) -> dict[str, bytes]:
+    def _headers(self, path: str, who: FlowClient) -> list[tuple[bytes, bytes]]:
         said = on_behalf.issue(self._secret, who.address, path, now=time.time())
-        headers = {
+        fields = {
             "Accept": "application/json",
             "User-Agent": who.user_agent,
             "X-Request-Id": who.request_id,
             on_behalf.HEADER: said,
         }
         # What came in a header is Latin-1, whatever it is.
-        return {name: value.encode("latin-1") for name, value in headers.items()}
+        return [(name.encode(), value.encode("latin-1")) for name, value in fields.items()]
 
 
 def _read(response: httpx.Response) -> FlowAnswer:
