@@ -9,8 +9,10 @@ from sqlalchemy.orm import Session
 
 from hooks.authentication import FromKratos
 from hooks.payloads import HookPayload
-from integration import members
+from integration import roles
+from integration.admins import Admin
 from integration.db import members as member_rows
+from integration.db.authority_audit import By
 from integration.dependencies import Transaction, UsesServices
 from integration.errors import ConflictError, NotFoundError
 from integration.services import Services
@@ -19,6 +21,10 @@ from policies.decisions import Deny
 from policies.lifecycle import Status
 from policies.role_writes import RoleWrite, decide_new_role
 from policies.tuple_writes import MAX_OPERATIONS
+
+# The edge lets nobody else write tuples of roles.
+_SCOPES = frozenset({"roles:write"})
+_REASON = "written as relation tuples"
 
 router = APIRouter(prefix="/hooks/relation-tuples", dependencies=[FromKratos])
 
@@ -32,20 +38,28 @@ class RoleChange(HookPayload):
 
 
 class RoleChanges(HookPayload):
-    """What one call says."""
+    """What one call says.
 
+    Attributes:
+        key_id, request_id: Who wrote the tuples, and in which request.
+    """
+
+    key_id: Annotated[str, Field(max_length=64)]
+    request_id: Annotated[str, Field(max_length=128)]
     changes: Annotated[tuple[RoleChange, ...], Field(max_length=MAX_OPERATIONS)]
 
 
 @router.post("/roles", status_code=204)
 def roles_written(payload: RoleChanges, session: Transaction, services: UsesServices) -> None:
     """Give members the roles that the tuples say, all in one transaction."""
+    roles.hold_all(session)
+    admin = Admin(By(f"key:{payload.key_id}", payload.request_id), scopes=_SCOPES)
     # In one order everywhere, or two transactions wait for each other.
     for change in sorted(payload.changes, key=lambda each: each.identity_id):
-        _assign(session, services, change)
+        _assign(session, services, admin, change)
 
 
-def _assign(session: Session, services: Services, change: RoleChange) -> None:
+def _assign(session: Session, services: Services, admin: Admin, change: RoleChange) -> None:
     member = member_rows.lock(session, change.identity_id)
     if member is None:
         raise NotFoundError("There is no such member.", detail=str(change.identity_id))
@@ -53,4 +67,4 @@ def _assign(session: Session, services: Services, change: RoleChange) -> None:
     role = decide_new_role(Status(member.status), Role(member.role), wanted)
     if isinstance(role, Deny):
         raise ConflictError(role.reasons[0].text, detail=role.reasons[0].code)
-    members.assign_role(session, change.identity_id, role, now=services.now())
+    roles.assign(session, admin, change.identity_id, role, _REASON, now=services.now())

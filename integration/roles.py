@@ -17,7 +17,15 @@ from policies.decisions import Deny
 from policies.lifecycle import Status
 from policies.roles import decide_role
 
-_ONE_AT_A_TIME = 4_455_000_003
+_ONE_AT_A_TIME = 4_455_000_004
+
+
+def hold_all(session: Session) -> None:
+    """Let nobody else change roles until the transaction ends; before any member is held.
+
+    Two admins who make each other users at the same time would leave none.
+    """
+    session.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _ONE_AT_A_TIME})
 
 
 def assign(
@@ -35,8 +43,7 @@ def assign(
         NotFoundError: there is no such member.
         ConflictError, ForbiddenError, InvalidInputError: as `policies.roles.decide_role` says.
     """
-    # Two admins who make each other users at the same time would leave none.
-    session.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _ONE_AT_A_TIME})
+    hold_all(session)
     member = rows.lock(session, subject_id)
     if member is None:
         raise NotFoundError("There is no such member.", problem="member_unknown")

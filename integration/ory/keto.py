@@ -41,11 +41,12 @@ class Keto:
         *,
         read: httpx.Client,
         write: httpx.Client,
-        turn: Callable[[], AbstractContextManager[None]],
+        turn: Callable[[timedelta | None], AbstractContextManager[None]],
         deadline: float | None = None,
     ) -> None:
         """Args:
-        turn: Held around each write; raises `BusyError` when it takes too long.
+        turn: Held around each write; raises `BusyError` when it takes too long, or longer than
+            it is given.
         deadline: Of every call, by `time.monotonic`; None: each has its own.
         """
         self._read = read
@@ -85,10 +86,9 @@ class Keto:
         waiting = sorted(insert)
         while waiting:
             part, waiting = waiting[:_PAGE], waiting[_PAGE:]
-            operations = [
-                {"action": "insert", "relation_tuple": _from_catalogue(item)} for item in part
-            ]
-            self._send(self._write, "PATCH", "/admin/relation-tuples", json=operations)
+            self._patch(
+                [{"action": "insert", "relation_tuple": _from_catalogue(item)} for item in part]
+            )
 
     def change(self, *, insert: frozenset[RelationTuple], delete: frozenset[RelationTuple]) -> None:
         """Insert and delete tuples in one PATCH: all or nothing.
@@ -106,9 +106,11 @@ class Keto:
             *({"action": "delete", "relation_tuple": _to_json(item)} for item in sorted(delete)),
             *({"action": "insert", "relation_tuple": _to_json(item)} for item in sorted(insert)),
         ]
-        if not operations:
-            return
-        with self._turn():
+        if operations:
+            self._patch(operations)
+
+    def _patch(self, operations: list[dict[str, Any]]) -> None:
+        with self._turn(self._time_left()):
             try:
                 self._send(self._write, "PATCH", _TUPLES, json=operations)
             except UpstreamUnavailableError as error:
@@ -166,12 +168,18 @@ class Keto:
                 return
 
     def _send(self, client: httpx.Client, method: str, path: str, **options: Any) -> httpx.Response:
-        if self._deadline is None:
+        left = self._time_left()
+        if left is None:
             return send(client, method, path, **options)
+        return send(client, method, path, timeout=left.total_seconds(), **options)
+
+    def _time_left(self) -> timedelta | None:
+        if self._deadline is None:
+            return None
         left = self._deadline - time.monotonic()
         if left <= 0:
             raise UpstreamUnavailableError("The permission service did not answer in time.")
-        return send(client, method, path, timeout=left, **options)
+        return timedelta(seconds=left)
 
 
 def _to_json(item: RelationTuple) -> dict[str, str]:
