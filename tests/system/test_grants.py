@@ -251,6 +251,8 @@ def test_a_permission_missing_from_keto_is_seeded_again(stack, member, permissio
     }
     httpx.delete(keto, params=of_users).raise_for_status()
     assert not allowed(permissions, member, "content.read")
+    report = json.loads(stack.run("doctor", "--json").stdout)
+    assert {"subject": "permissions", "repairs": ["SyncPermissions"]} in report["drift"]
 
     stack.run("doctor", "--repair")
 
