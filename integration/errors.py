@@ -6,6 +6,9 @@
     ├── InvalidInputError         what was sent cannot be used as it is
     ├── UnauthenticatedError      the caller did not prove who it is
     ├── ForbiddenError            the caller is known and may not
+    ├── StaleSessionError         the caller may once it has proven again who it is
+    ├── DeniedError               a policy said no, for reasons the caller can do something about
+    ├── LimitedError              too often; the same may be tried again after a while
     ├── UpstreamUnavailableError  Kratos, Keto or a mail server did not answer; worth retrying
     ├── UpstreamRefusedError      one of them said no; retrying cannot help
     ├── BusyError                 another writer holds what is needed; worth retrying
@@ -17,6 +20,8 @@ for clients, `hooks.replies` for Kratos, `integration.cli` for operators.
 """
 
 from typing import ClassVar
+
+from policies.decisions import Reason
 
 
 class KleisError(Exception):
@@ -48,6 +53,30 @@ class UnauthenticatedError(KleisError):
 
 class ForbiddenError(KleisError):
     code = "forbidden"
+
+
+class StaleSessionError(KleisError):
+    code = "session_refresh_required"
+
+
+class DeniedError(KleisError):
+    """Carries the reasons, each with its own code and field."""
+
+    code = "denied"
+
+    def __init__(self, reasons: tuple[Reason, ...]) -> None:
+        super().__init__(reasons[0].text, detail=",".join(reason.code for reason in reasons))
+        self.reasons = reasons
+
+
+class LimitedError(KleisError):
+    """Carries for how long, in whole seconds, as `Retry-After` has it."""
+
+    code = "too_many_requests"
+
+    def __init__(self, message: str, *, retry_after: str) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class UpstreamUnavailableError(KleisError):

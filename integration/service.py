@@ -17,7 +17,15 @@ from fastapi import FastAPI, Request, Response
 
 from hooks import admin, courier, login, recovery, registration, verification
 from hooks import settings as settings_hooks
-from integration.api import flows, health, me, problems, well_known
+from integration.api import (
+    flows,
+    health,
+    me,
+    me_email,
+    me_security_events,
+    problems,
+    well_known,
+)
 from integration.services import Services, make_services
 from integration.settings import Settings
 from integration.web import pages
@@ -28,7 +36,7 @@ _REQUEST_ID = "x-request-id"
 _TITLE = "Kleis"
 _VERSION = "1"
 _SUMMARY = "The identity layer on Ory Kratos and Ory Keto"
-_ROUTED = (health, well_known, me, flows)
+_ROUTED = (health, well_known, me, me_email, me_security_events, flows)
 
 
 def make_api(services: Services) -> FastAPI:

@@ -16,6 +16,7 @@ from integration.epoch_channel import EpochBell
 from integration.ory.keto import Keto
 from integration.ory.kratos import Kratos
 from integration.ory.kratos_flows import KratosFlows
+from integration.ory.own_edge import OwnEdge
 from integration.ory.transport import make_client
 from integration.settings import Settings
 
@@ -34,6 +35,7 @@ class Services:
     kratos: Kratos
     flows: KratosFlows
     keto: Keto
+    edge: OwnEdge
     ring: Ring
     bell: Bell
     check_broker: Callable[[], None]
@@ -69,6 +71,9 @@ def make_services(settings: Settings, *, pool_size: int = 10) -> Services:
         kratos=Kratos(admin=client(settings.kratos_admin_url), public=public),
         flows=KratosFlows(public),
         keto=Keto(read=client(settings.keto_read_url), write=client(settings.keto_write_url)),
+        edge=OwnEdge(
+            client(settings.edge_url, settings.forward_timeout), settings.secret.get_secret_value()
+        ),
         ring=Doorbell(celery),
         bell=EpochBell(settings.valkey_url.get_secret_value()),
         check_broker=lambda: check_broker(celery),

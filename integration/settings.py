@@ -76,6 +76,10 @@ class Settings(LimitSettings):
         default=AnyHttpUrl("http://127.0.0.1:4457/"),
         description="The service (API and pages) as the edge reaches it.",
     )
+    edge_url: AnyHttpUrl = Field(
+        default=AnyHttpUrl("http://127.0.0.1:4455/"),
+        description="The edge as the service reaches it.",
+    )
     hooks_url: AnyHttpUrl = Field(
         default=AnyHttpUrl("http://127.0.0.1:4456/"),
         description="The hooks listener as Kratos reaches it.",

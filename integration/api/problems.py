@@ -20,6 +20,9 @@ STATUS_OF: dict[type[errors.KleisError], HTTPStatus] = {
     errors.InvalidInputError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.UnauthenticatedError: HTTPStatus.UNAUTHORIZED,
     errors.ForbiddenError: HTTPStatus.FORBIDDEN,
+    errors.StaleSessionError: HTTPStatus.FORBIDDEN,
+    errors.DeniedError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.LimitedError: HTTPStatus.TOO_MANY_REQUESTS,
     errors.UpstreamUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.UpstreamRefusedError: HTTPStatus.BAD_GATEWAY,
     errors.BusyError: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -50,6 +53,22 @@ def install(app: FastAPI) -> None:
     def of_ours(_: Request, error: errors.KleisError) -> JSONResponse:
         log.info("refused", code=error.code, detail=error.detail or None)
         return problem(STATUS_OF[type(error)], error.code, error.message)
+
+    @app.exception_handler(errors.DeniedError)
+    def of_a_policy(_: Request, error: errors.DeniedError) -> JSONResponse:
+        log.info("refused", code=error.code, detail=error.detail)
+        faults = [
+            {"pointer": reason.pointer or "#/", "code": reason.code, "detail": reason.text}
+            for reason in error.reasons
+        ]
+        # One reason names the problem; several are told apart by their codes.
+        code = error.reasons[0].code if len(faults) == 1 else error.code
+        return problem(STATUS_OF[type(error)], code, error.message, errors=faults)
+
+    @app.exception_handler(errors.LimitedError)
+    def of_a_limit(_: Request, error: errors.LimitedError) -> JSONResponse:
+        wait = {"Retry-After": error.retry_after} if error.retry_after else None
+        return problem(STATUS_OF[type(error)], error.code, error.message, headers=wait)
 
     @app.exception_handler(RequestValidationError)
     def of_input(_: Request, error: RequestValidationError) -> JSONResponse:

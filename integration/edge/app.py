@@ -7,7 +7,7 @@ from typing import Protocol
 
 import structlog
 
-from integration.edge import canonical, client_address, headers
+from integration.edge import canonical, client_address, headers, on_behalf
 from integration.edge.api_keys import ApiKeys
 from integration.edge.asgi import Answer, RawHeaders, Receive, Reply, Scope, Send, header
 from integration.edge.bodies import ClientGoneError, RequestBody
@@ -139,7 +139,10 @@ class Edge:
             path=raw_path.decode("ascii"),
             query=query,
             headers=fields,
-            client_address=client_address.decide(
+            client_address=on_behalf.client_address(
+                fields, self._settings.secret.get_secret_value()
+            )
+            or client_address.decide(
                 peer[0] if peer else None, fields, self._settings.trusted_proxies
             ),
             id=request_id,

@@ -7,6 +7,7 @@ from integration.edge.asgi import ASGIApp
 from integration.edge.attempt_log import AttemptLog
 from integration.edge.batch_check import BatchCheck
 from integration.edge.database import Database
+from integration.edge.email_guard import EmailGuard
 from integration.edge.epochs import Epochs
 from integration.edge.exchange import Exchange
 from integration.edge.flow_ticket import FlowTicket
@@ -59,6 +60,7 @@ def make_edge(settings: Settings) -> ASGIApp:
         LoginAttempts(settings, reader, attempts),
         limits.guard,
         RegistrationProgress(database, forwarder),
+        EmailGuard(forwarder, public_url=public_url),
         passwords,
         learning,
         FlowTurns(reader),

@@ -146,6 +146,11 @@ def revert(session: Session, change_id: UUID, *, now: datetime) -> EmailChange:
     return change
 
 
+def is_revertible(change: EmailChange, now: datetime) -> bool:
+    """Tell whether `revert` would do something."""
+    return may_be_reverted(State(change.state), change.revertible_until, now)
+
+
 def reverted(session: Session, change: EmailChange, *, now: datetime) -> None:
     """Record that Kratos has the old address again."""
     member = _member_with(session, change, change.old_email)

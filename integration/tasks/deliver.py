@@ -6,13 +6,13 @@ from uuid import UUID
 
 import structlog
 
-from integration import effects
+from integration import effects, password_changes
 from integration.db import locks, outbox
 from integration.db.tables import OutboxEffect
 from integration.email_changes import following
 from integration.errors import KleisError, UpstreamRefusedError
 from integration.services import Services
-from integration.tasks import authority, events, identity, mail, passwords, reconcile
+from integration.tasks import authority, events, identity, mail, reconcile
 from integration.tasks.relay import held_lanes
 from policies import retries
 from policies.decisions import (
@@ -125,7 +125,7 @@ def _change_credentials(
         case FollowEmailChange():
             following.follow(services, identity_id)
         case ForgetPassword(before):
-            passwords.forget(services, identity_id, before=datetime.fromisoformat(before))
+            password_changes.forget(services, identity_id, before=datetime.fromisoformat(before))
 
 
 def _postpone(services: Services, effect_id: UUID, error: Exception) -> None:

@@ -4,6 +4,7 @@ from fastapi import APIRouter
 
 from integration.web import (
     api_page,
+    email_revert_page,
     flow_pages,
     mailbox_page,
     missing_page,
@@ -16,5 +17,6 @@ router.include_router(start_page.router)
 router.include_router(flow_pages.router)
 router.include_router(mailbox_page.router)
 router.include_router(unlock_page.router)
+router.include_router(email_revert_page.router)
 router.include_router(api_page.router)
 router.include_router(missing_page.router)
