@@ -66,4 +66,4 @@ def forget(services: Services, identity_id: UUID, *, before: datetime) -> None:
             return
     if services.kratos.get(identity_id) is None:
         return
-    services.kratos.put_password_hash(identity_id, _CHEAP.hash(secrets.token_urlsafe(32)))
+    services.kratos.changes.put_password_hash(identity_id, _CHEAP.hash(secrets.token_urlsafe(32)))

@@ -15,6 +15,7 @@ from pydantic import AnyHttpUrl, Field, PositiveInt, SecretStr, StringConstraint
 from pydantic.functional_validators import BeforeValidator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from integration.account_settings import AccountSettings
 from integration.limit_settings import LimitSettings
 from policies.passwords import PasswordProfile
 
@@ -36,7 +37,7 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 Secret = Annotated[SecretStr, Field(min_length=16)]
 
 
-class Settings(LimitSettings):
+class Settings(AccountSettings, LimitSettings):
     """What the edge, the service and the worker need to know."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
@@ -161,16 +162,6 @@ class Settings(LimitSettings):
         default=timedelta(days=30),
         gt=timedelta(0),
         description="After this long as `expired`, the identity is deleted and its names are free.",
-    )
-    email_change_lifetime: timedelta = Field(
-        default=timedelta(days=1),
-        gt=timedelta(0),
-        description="How long a member has to confirm a new e-mail address.",
-    )
-    email_revert_lifetime: timedelta = Field(
-        default=timedelta(days=7),
-        gt=timedelta(0),
-        description="How long the old address can take a change of address back.",
     )
     login_attempts_lifetime: timedelta = Field(
         default=timedelta(days=90),

@@ -80,7 +80,7 @@ def ask(services: Services, identity_id: UUID, wanted: str, client: Client) -> N
         services.engine, identity_id, timeout=services.settings.database_timeout
     ):
         try:
-            services.kratos.put_pending_email(identity_id, wanted)
+            services.kratos.changes.put_pending_email(identity_id, wanted)
         except ConflictError as error:
             raise DeniedError((replace(TAKEN, pointer="#/email"),)) from error
         with services.transaction() as session:
@@ -99,7 +99,7 @@ def cancel(services: Services, identity_id: UUID) -> None:
     ):
         current = services.kratos.get(identity_id)
         if current is not None and current.pending_email:
-            services.kratos.withdraw_pending_email(identity_id)
+            services.kratos.changes.withdraw_pending_email(identity_id)
         with services.transaction() as session:
             recording.asked(session, identity_id, "", services.settings, now=services.now())
 
