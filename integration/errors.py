@@ -7,6 +7,7 @@
     ├── UnauthenticatedError      the caller did not prove who it is
     ├── ForbiddenError            the caller is known and may not
     ├── StaleSessionError         the caller may once it has proven again who it is
+    ├── WrongPasswordError        the caller's present password is another one
     ├── DeniedError               a policy said no, for reasons the caller can do something about
     ├── LimitedError              too often; the same may be tried again after a while
     ├── UpstreamUnavailableError  Kratos, Keto or a mail server did not answer; worth retrying
@@ -59,6 +60,10 @@ class StaleSessionError(KleisError):
     code = "session_refresh_required"
 
 
+class WrongPasswordError(KleisError):
+    code = "current_password_wrong"
+
+
 class DeniedError(KleisError):
     """Carries the reasons, each with its own code and field."""
 
@@ -70,13 +75,14 @@ class DeniedError(KleisError):
 
 
 class LimitedError(KleisError):
-    """Carries for how long, in whole seconds, as `Retry-After` has it."""
+    """Carries for how long, in whole seconds, and how the edge calls it."""
 
     code = "too_many_requests"
 
-    def __init__(self, message: str, *, retry_after: str) -> None:
+    def __init__(self, message: str, *, retry_after: str, problem: str = "") -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.problem = problem or self.code
 
 
 class UpstreamUnavailableError(KleisError):

@@ -22,6 +22,7 @@ from integration.api import (
     health,
     me,
     me_email,
+    me_password,
     me_security_events,
     problems,
     well_known,
@@ -36,7 +37,7 @@ _REQUEST_ID = "x-request-id"
 _TITLE = "Kleis"
 _VERSION = "1"
 _SUMMARY = "The identity layer on Ory Kratos and Ory Keto"
-_ROUTED = (health, well_known, me, me_email, me_security_events, flows)
+_ROUTED = (health, well_known, me, me_email, me_password, me_security_events, flows)
 
 
 def make_api(services: Services) -> FastAPI:

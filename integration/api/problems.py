@@ -21,6 +21,7 @@ STATUS_OF: dict[type[errors.KleisError], HTTPStatus] = {
     errors.UnauthenticatedError: HTTPStatus.UNAUTHORIZED,
     errors.ForbiddenError: HTTPStatus.FORBIDDEN,
     errors.StaleSessionError: HTTPStatus.FORBIDDEN,
+    errors.WrongPasswordError: HTTPStatus.FORBIDDEN,
     errors.DeniedError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.LimitedError: HTTPStatus.TOO_MANY_REQUESTS,
     errors.UpstreamUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -68,7 +69,7 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(errors.LimitedError)
     def of_a_limit(_: Request, error: errors.LimitedError) -> JSONResponse:
         wait = {"Retry-After": error.retry_after} if error.retry_after else None
-        return problem(STATUS_OF[type(error)], error.code, error.message, headers=wait)
+        return problem(STATUS_OF[type(error)], error.problem, error.message, headers=wait)
 
     @app.exception_handler(RequestValidationError)
     def of_input(_: Request, error: RequestValidationError) -> JSONResponse:

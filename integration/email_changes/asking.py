@@ -13,7 +13,7 @@ import structlog
 from integration import password_changes
 from integration.db import email_changes, locks, members
 from integration.email_changes import following, recording, tickets
-from integration.errors import ConflictError, DeniedError, KleisError, LimitedError, NotFoundError
+from integration.errors import ConflictError, DeniedError, KleisError, NotFoundError
 from integration.ory.own_edge import Client, FlowAnswer
 from integration.rules import registration_rules
 from integration.services import Services
@@ -204,5 +204,4 @@ def _expect_sent(answer: FlowAnswer) -> None:
 
 def _refuse_limited(answer: FlowAnswer) -> None:
     if answer.status == 429:
-        words = answer.body.get("detail") or answer.body.get("title") or "Try again later."
-        raise LimitedError(str(words), retry_after=answer.retry_after)
+        raise answer.limited()

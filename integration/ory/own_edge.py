@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 
 from integration import on_behalf
-from integration.errors import UpstreamUnavailableError
+from integration.errors import LimitedError, UpstreamUnavailableError
 
 _JSON = {"accept": "application/json"}
 
@@ -58,6 +58,12 @@ class FlowAnswer:
         """Kratos' name of an error, or empty."""
         error = self.body.get("error")
         return str(error.get("id", "")) if isinstance(error, dict) else ""
+
+    def limited(self) -> LimitedError:
+        """Return a 429 as the error it is, in the edge's own words."""
+        words = self.body.get("detail") or self.body.get("title") or "Please try again later."
+        problem = str(self.body.get("type", "")).rpartition(":")[2]
+        return LimitedError(str(words), retry_after=self.retry_after, problem=problem)
 
     def messages(self) -> list[dict[str, Any]]:
         """Return every message of a flow, each with the `field` it stands at, or ""."""
