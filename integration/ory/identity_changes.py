@@ -62,6 +62,15 @@ class IdentityChanges:
         credentials = {"password": {"config": {"hashed_password": password_hash}}}
         send(self._admin, "PUT", path, json={**body, "credentials": credentials})
 
+    def remove_provider_links(self, identity_id: UUID) -> None:
+        """Remove every link to an OpenID provider; none at all is as good."""
+        path = f"/admin/identities/{identity_id}"
+        known = send(self._admin, "GET", path, params={"include_credential": "oidc"}).json()
+        links = (known.get("credentials") or {}).get("oidc") or {}
+        for identifier in links.get("identifiers") or ():
+            query = {"identifier": identifier}
+            send(self._admin, "DELETE", f"{path}/credentials/oidc", params=query)
+
     def remove_second_factor(self, identity_id: UUID, kind: str) -> None:
         """Remove `totp` or `lookup_secret`; one that is not there is as good."""
         try:

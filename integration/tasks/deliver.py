@@ -21,7 +21,7 @@ from policies.decisions import (
     EndSession,
     EndSessions,
     FollowEmailChange,
-    ForgetPassword,
+    ForgetCredentials,
     PublishEvent,
     SendMail,
     SyncAuthority,
@@ -99,7 +99,7 @@ def _tell_ory(
     | EndOlderSessions
     | DeleteIdentity
     | FollowEmailChange
-    | ForgetPassword,
+    | ForgetCredentials,
 ) -> None:
     match effect:
         case SyncAuthority():
@@ -119,12 +119,12 @@ def _tell_ory(
 
 
 def _change_credentials(
-    services: Services, identity_id: UUID, effect: FollowEmailChange | ForgetPassword
+    services: Services, identity_id: UUID, effect: FollowEmailChange | ForgetCredentials
 ) -> None:
     match effect:
         case FollowEmailChange():
             following.follow(services, identity_id)
-        case ForgetPassword(before):
+        case ForgetCredentials(before):
             password_changes.forget(services, identity_id, before=datetime.fromisoformat(before))
 
 
