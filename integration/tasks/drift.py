@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from uuid import UUID
 
-from integration.db import members, outbox
+from integration.db import email_changes, members, outbox
 from integration.ory.kratos import Identity
 from integration.services import Services
 from policies.authority import RelationTuple, Role
@@ -34,11 +34,13 @@ def find(services: Services) -> Iterator[Drift]:
         tuples[item.subject_id].add(item)
     logged_in = {str(identity_id) for identity_id in services.kratos.logged_in()}
     ours = _all_members(services)
+    with services.transaction() as session:
+        told = email_changes.all_open(session)
 
     def seen_of(subject_id: str, identity: Identity | None) -> Facts:
         return Facts(
             subject_id=subject_id,
-            identity=_identity_facts(services, identity),
+            identity=_identity_facts(services, identity, told),
             member=ours.get(subject_id),
             tuples=frozenset(tuples.get(subject_id, ())),
             sessions=subject_id in logged_in,
@@ -72,9 +74,11 @@ def facts_of(services: Services, identity_id: UUID, identity: Identity | None) -
         row = members.get(session, identity_id)
         member = None if row is None else MemberFacts(Status(row.status), Role(row.role))
         pending = outbox.is_pending(session, identity_id, LANES)
+        change = email_changes.open_of(session, identity_id)
+        told = frozenset() if change is None else frozenset({(identity_id, change.new_email)})
     return Facts(
         subject_id=str(identity_id),
-        identity=_identity_facts(services, identity),
+        identity=_identity_facts(services, identity, told),
         member=member,
         tuples=services.keto.platform_tuples_of(str(identity_id)),
         pending_effects=pending,
@@ -82,14 +86,20 @@ def facts_of(services: Services, identity_id: UUID, identity: Identity | None) -
     )
 
 
-def _identity_facts(services: Services, identity: Identity | None) -> IdentityFacts | None:
+def _identity_facts(
+    services: Services, identity: Identity | None, told: frozenset[tuple[UUID, str]]
+) -> IdentityFacts | None:
+    """Return what Kratos shows; `told` has the addresses that we know to be asked for."""
     if identity is None:
         return None
     metadata = identity.metadata_public or {}
+    waiting = identity.pending_email
+    is_known = (identity.id, waiting) in told and not identity.is_address_verified(waiting)
     return IdentityFacts(
         enabled=identity.is_enabled(),
         email_verified=identity.is_verified(),
         age=services.now() - identity.created_at,
         metadata_status=metadata.get("status"),
         metadata_role=metadata.get("role"),
+        address_waits=bool(waiting) and not is_known,
     )

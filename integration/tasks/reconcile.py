@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from integration import members
 from integration.db import locks, outbox
 from integration.db import members as member_rows
+from integration.email_changes import following
 from integration.errors import BusyError, ConflictError, KleisError
 from integration.ory.kratos import Identity
 from integration.services import Services
@@ -25,6 +26,7 @@ from policies.lifecycle import Actor, Trigger
 from policies.reconciliation import (
     ActivateMember,
     Facts,
+    FinishEmailChange,
     MarkDeleted,
     RegisterMember,
     RemoveIdentity,
@@ -154,6 +156,8 @@ def _apply(
             identities.delete(services, identity_id)
         case RepairIdentity(enabled) if current is not None:
             _tell_kratos(services, current, enabled=enabled)
+        case FinishEmailChange():
+            following.follow(services, identity_id)
         case RegisterMember() if current is not None:
             _register(services, current)
         case _:
