@@ -123,6 +123,8 @@ def test_a_load_after_single_writes_knows_of_them(stage):
 def test_a_load_asks_where_there_was_something_before_the_ledger(stage):
     items = [channel_owner() for _ in range(10)]
     stage.keto.insert(*items)
+    with stage.services.transaction() as session:
+        session.execute(text("truncate tuple_objects, tuple_namespaces"))
 
     assert stage.patch(*(("insert", each) for each in items)).status_code == 204
     assert all(len(listed(stage, each)) == 1 for each in items)
