@@ -4,6 +4,7 @@ One process, but each listener has an event loop, threads and database connectio
 call that drives a Kratos flow waits for a hook, which must find a free thread.
 """
 
+import asyncio
 import signal
 import threading
 import time
@@ -101,7 +102,7 @@ def make_api(services: Services) -> FastAPI:
 @asynccontextmanager
 async def _live(app: FastAPI) -> AsyncIterator[None]:
     yield
-    revocations.close(app)
+    await asyncio.to_thread(revocations.close, app)
 
 
 def make_hooks(services: Services) -> FastAPI:

@@ -71,14 +71,14 @@ class NativeFlows:
 
     def _headers(self, path: str, who: FlowClient) -> list[tuple[bytes, bytes]]:
         said = on_behalf.issue(self._secret, who.address, path, now=time.time())
-        headers = {
+        fields = {
             "Accept": "application/json",
             "User-Agent": who.user_agent,
             "X-Request-Id": who.request_id,
             on_behalf.HEADER: said,
         }
         # What came in a header is Latin-1, whatever it is.
-        return [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+        return [(name.encode(), value.encode("latin-1")) for name, value in fields.items()]
 
 
 def _read(response: httpx.Response) -> FlowAnswer:
