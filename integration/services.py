@@ -78,7 +78,7 @@ def make_services(settings: Settings, *, pool_size: int = 10) -> Services:
         keto=Keto(
             read=client(settings.keto_read_url),
             write=client(settings.keto_write_url),
-            turn=lambda: locks.tuple_lock(engine, timeout=settings.database_timeout),
+            turn=lambda left: locks.tuple_lock(engine, timeout=left or settings.database_timeout),
         ),
         ring=Doorbell(celery),
         bell=EpochBell(settings.valkey_url.get_secret_value()),

@@ -131,7 +131,7 @@ def test_our_own_writes_try_a_deadlock_once_more_too():
         (((500, BROKEN),), 1, False),
     ):
         with write_port(*answers) as (url, asked), httpx.Client(base_url=url) as http:
-            keto = Keto(read=http, write=http, turn=nullcontext)
+            keto = Keto(read=http, write=http, turn=lambda _: nullcontext())
             expected = nullcontext() if succeeds else pytest.raises(UpstreamUnavailableError)
             with expected:
                 keto.change(insert=frozenset({item}), delete=frozenset())
