@@ -18,7 +18,7 @@ from integration.db.epochs import EDGES
 from integration.errors import BusyError, ConflictError, KleisError
 from integration.ory.kratos_models import Identity
 from integration.services import Services
-from integration.tasks import drift
+from integration.tasks import drift, session_ends
 from integration.tasks import identity as identities
 from integration.tasks.drift import Drift
 from policies import authority
@@ -166,7 +166,7 @@ def _apply(
             services.keto.change(insert=insert, delete=delete)
             _move_epoch(services, identity_id)
         case RepairSessions():
-            services.kratos.end_sessions(identity_id)
+            session_ends.end_all(services, identity_id)
         case RemoveIdentity():
             identities.delete(services, identity_id)
         case RepairIdentity(enabled) if current is not None:
