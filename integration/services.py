@@ -74,7 +74,7 @@ def make_services(settings: Settings, *, pool_size: int = 10) -> Services:
         keto=Keto(
             read=client(settings.keto_read_url),
             write=client(settings.keto_write_url),
-            turn=lambda: locks.tuple_lock(engine, timeout=settings.database_timeout),
+            turn=lambda left: locks.tuple_lock(engine, timeout=left or settings.database_timeout),
         ),
         edge=OwnEdge(
             client(settings.edge_url, settings.forward_timeout), settings.secret.get_secret_value()
