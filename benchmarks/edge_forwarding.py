@@ -14,7 +14,7 @@ import time
 import aiohttp
 import uvicorn
 
-from integration.edge.app import make_edge
+from integration.edge.assembly import make_edge
 from integration.settings import Settings
 
 CONNECTIONS = 32

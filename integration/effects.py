@@ -14,30 +14,42 @@ from policies.decisions import (
     DeleteIdentity,
     Effect,
     EndOlderSessions,
+    EndSession,
     EndSessions,
+    FollowEmailChange,
+    ForgetPassword,
     PublishEvent,
     SendMail,
     SyncAuthority,
     SyncIdentity,
+    SyncPermissions,
 )
 
 # Effects of one member in one lane keep their order; lanes do not wait for each other, so that
 # a mail server that is down keeps nobody's authority.
 LANES: dict[type[Effect], str] = {
     SyncAuthority: "authority",
+    SyncPermissions: "permissions",
     SyncIdentity: "identity",
     EndSessions: "identity",
+    EndSession: "sessions",
     EndOlderSessions: "sessions",
     DeleteIdentity: "identity",
+    FollowEmailChange: "identity",
+    ForgetPassword: "identity",
     SendMail: "mail",
     PublishEvent: "event",
 }
 KINDS: dict[str, type[Effect]] = {
     "sync_authority": SyncAuthority,
+    "sync_permissions": SyncPermissions,
     "sync_identity": SyncIdentity,
     "end_sessions": EndSessions,
+    "end_session": EndSession,
     "end_older_sessions": EndOlderSessions,
     "delete_identity": DeleteIdentity,
+    "follow_email_change": FollowEmailChange,
+    "forget_password": ForgetPassword,
     "send_mail": SendMail,
     "publish_event": PublishEvent,
 }
@@ -116,7 +128,7 @@ def restore(row: OutboxEffect) -> Effect:
         return PublishEvent(row.payload["name"], facts)
     if kind is SendMail:
         mentioned = tuple(sorted(row.payload.get("facts", {}).items()))
-        return SendMail(row.payload["template"], mentioned)
+        return SendMail(row.payload["template"], mentioned, row.payload.get("to", ""))
     return kind(**row.payload)
 
 
@@ -125,5 +137,6 @@ def _payload(effect: Effect) -> dict[str, Any]:
         return {"name": effect.name, "facts": dict(effect.facts)}
     if isinstance(effect, SendMail):
         mentioned = {"facts": dict(effect.facts)} if effect.facts else {}
-        return {"template": effect.template, **mentioned}
+        elsewhere = {"to": effect.to} if effect.to else {}
+        return {"template": effect.template, **mentioned, **elsewhere}
     return asdict(effect)

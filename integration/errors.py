@@ -6,6 +6,8 @@
     ├── InvalidInputError         what was sent cannot be used as it is
     ├── UnauthenticatedError      the caller did not prove who it is
     ├── ForbiddenError            the caller is known and may not
+    │   ├── SecondFactorNeededError     not before a second factor is given
+    │   └── ReauthenticationRequiredError not before it proves again who it is
     ├── UpstreamUnavailableError  Kratos, Keto or a mail server did not answer; worth retrying
     ├── UpstreamRefusedError      one of them said no; retrying cannot help
     ├── BusyError                 another writer holds what is needed; worth retrying
@@ -16,6 +18,7 @@ How an error becomes an answer is decided where answers are made: `integration.a
 for clients, `hooks.replies` for Kratos, `integration.cli` for operators.
 """
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 
@@ -24,10 +27,25 @@ class KleisError(Exception):
 
     code: ClassVar[str]
 
-    def __init__(self, message: str, *, detail: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        detail: str = "",
+        problem: str = "",
+        facts: Mapping[str, object] | None = None,
+    ) -> None:
+        """Raise with words for the caller.
+
+        Args:
+            problem: A closer name for programs than the class has, snake case.
+            facts: What a program may want to know besides; travels with the name.
+        """
         super().__init__(message)
         self.message = message
         self.detail = detail
+        self.problem = problem or self.code
+        self.facts = dict(facts or {})
 
 
 class NotFoundError(KleisError):
@@ -48,6 +66,18 @@ class UnauthenticatedError(KleisError):
 
 class ForbiddenError(KleisError):
     code = "forbidden"
+
+
+class SecondFactorNeededError(ForbiddenError):
+    """Kratos' own name: its clients know what to do."""
+
+    code = "session_aal2_required"
+
+
+class ReauthenticationRequiredError(ForbiddenError):
+    """Kratos' own name: its clients know what to do."""
+
+    code = "session_refresh_required"
 
 
 class UpstreamUnavailableError(KleisError):

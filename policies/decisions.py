@@ -22,7 +22,12 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class SyncAuthority:
-    """Make Keto's `Platform` tuples of the member match its status and role."""
+    """Make Keto's tuples of the member match its status, its role and its grants."""
+
+
+@dataclass(frozen=True, slots=True)
+class SyncPermissions:
+    """Make Keto know every permission there is: what covers it, and which roles have it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,17 @@ class EndSessions:
 
 
 @dataclass(frozen=True, slots=True)
+class EndSession:
+    """Delete one Kratos session.
+
+    Attributes:
+        session_id: A UUID.
+    """
+
+    session_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class EndOlderSessions:
     """Delete the Kratos sessions of the member that began before a moment, and no younger ones.
 
@@ -59,16 +75,34 @@ class DeleteIdentity:
 
 
 @dataclass(frozen=True, slots=True)
+class FollowEmailChange:
+    """Make the addresses in Kratos match the member's open change of address, and end it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetPassword:
+    """Replace the password in Kratos by one that nobody knows, unless one was set since.
+
+    Attributes:
+        before: ISO 8601, with its offset. A password that was set later is kept.
+    """
+
+    before: str
+
+
+@dataclass(frozen=True, slots=True)
 class SendMail:
     """Send one mail of ours to the member.
 
     Attributes:
         template: Name of a template in `integration/mail/templates`, such as `welcome`.
         facts: Names and values that the template mentions, besides those of every mail.
+        to: An address that is not the member's (any more); empty: the member's own.
     """
 
     template: str
     facts: tuple[tuple[str, str], ...] = ()
+    to: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +120,14 @@ class PublishEvent:
 
 Effect: TypeAlias = (
     SyncAuthority
+    | SyncPermissions
     | SyncIdentity
+    | EndSession
     | EndSessions
     | EndOlderSessions
     | DeleteIdentity
+    | FollowEmailChange
+    | ForgetPassword
     | SendMail
     | PublishEvent
 )

@@ -20,6 +20,8 @@ STATUS_OF: dict[type[errors.KleisError], HTTPStatus] = {
     errors.InvalidInputError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.UnauthenticatedError: HTTPStatus.UNAUTHORIZED,
     errors.ForbiddenError: HTTPStatus.FORBIDDEN,
+    errors.SecondFactorNeededError: HTTPStatus.FORBIDDEN,
+    errors.ReauthenticationRequiredError: HTTPStatus.FORBIDDEN,
     errors.UpstreamUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.UpstreamRefusedError: HTTPStatus.BAD_GATEWAY,
     errors.BusyError: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -40,6 +42,9 @@ def problem(
     body = {"type": f"urn:kleis:problem:{code}", "title": title, "status": int(status), **members}
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
         headers = {**_RETRY_AFTER, **(headers or {})}
+    if status is HTTPStatus.UNAUTHORIZED:
+        # Source: RFC 9110, section 15.5.2; RFC 6750, section 3.
+        headers = {"WWW-Authenticate": "Bearer", **(headers or {})}
     return JSONResponse(body, status, headers, media_type="application/problem+json")
 
 
@@ -48,8 +53,9 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(errors.KleisError)
     def of_ours(_: Request, error: errors.KleisError) -> JSONResponse:
-        log.info("refused", code=error.code, detail=error.detail or None)
-        return problem(STATUS_OF[type(error)], error.code, error.message)
+        log.info("refused", code=error.problem, detail=error.detail or None)
+        status = STATUS_OF[type(error)]
+        return problem(status, error.problem, error.message, headers=None, **error.facts)
 
     @app.exception_handler(RequestValidationError)
     def of_input(_: Request, error: RequestValidationError) -> JSONResponse:

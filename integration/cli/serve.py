@@ -22,7 +22,7 @@ def edge(environment: Environment) -> None:
     """The one origin: forwards to Ory and to the service."""
     import uvicorn
 
-    from integration.edge.app import make_edge
+    from integration.edge.assembly import make_edge
     from integration.edge.protocol import EdgeProtocol
 
     settings = _start(environment, "edge")

@@ -11,8 +11,10 @@ from sqlalchemy.orm import Session, sessionmaker
 
 SessionFactory: TypeAlias = sessionmaker[Session]
 Ring: TypeAlias = Callable[[Sequence[UUID]], None]
+Bell: TypeAlias = Callable[[], None]
 
 _ADDED = "effects added"
+_MOVED = "epochs moved"
 
 
 def make_engine(database_url: str, *, timeout: timedelta, pool_size: int = 10) -> Engine:
@@ -45,17 +47,23 @@ def make_session_factory(engine: Engine) -> SessionFactory:
 
 
 @contextmanager
-def transaction(session_factory: SessionFactory, ring: Ring | None = None) -> Iterator[Session]:
+def transaction(
+    session_factory: SessionFactory, ring: Ring | None = None, bell: Bell | None = None
+) -> Iterator[Session]:
     """Open one transaction; commit at the end, roll back on any exception.
 
     Args:
         ring: Told the ids of the effects that this transaction added, after it is committed.
             It is a hint that makes them start at once; the relay finds them without it.
+        bell: Called after a commit that moved epochs, a hint too.
     """
     with session_factory() as session:
         with session.begin():
             yield session
         added = tuple(session.info.pop(_ADDED, ()))
+        moved = session.info.pop(_MOVED, ())
+    if moved and bell is not None:
+        bell()
     if added and ring is not None:
         ring(added)
 
@@ -63,3 +71,8 @@ def transaction(session_factory: SessionFactory, ring: Ring | None = None) -> It
 def remember_effect(session: Session, effect_id: UUID) -> None:
     """Note that this transaction added an effect, for `transaction` to ring for it."""
     session.info.setdefault(_ADDED, []).append(effect_id)
+
+
+def remember_moved(session: Session, subject_id: UUID) -> None:
+    """Note that this transaction moved an epoch, for `transaction` to ring the bell."""
+    session.info.setdefault(_MOVED, []).append(subject_id)

@@ -1,32 +1,20 @@
-"""The edge, put together: one ASGI application in front of Kratos, Keto and the service."""
+"""The edge as an ASGI application: what every request passes, whoever answers it."""
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
 
 import structlog
 
-from integration.edge import canonical, client_address, headers
-from integration.edge.admin_writes import AdminWrites
+from integration import on_behalf
+from integration.edge import canonical, client_address, headers, keto_rules
 from integration.edge.api_keys import ApiKeys
-from integration.edge.asgi import Answer, ASGIApp, RawHeaders, Receive, Reply, Scope, Send, header
-from integration.edge.attempt_log import AttemptLog
-from integration.edge.batch_check import BatchCheck
+from integration.edge.asgi import Answer, RawHeaders, Receive, Reply, Scope, Send, header
 from integration.edge.bodies import ClientGoneError, RequestBody
 from integration.edge.client_watch import ClientWatch
-from integration.edge.database import Database
-from integration.edge.flow_ticket import FlowTicket
-from integration.edge.flow_turns import FlowTurns
-from integration.edge.forwarding import Forwarder
-from integration.edge.guards import Guard, GuardChain
 from integration.edge.handlings import Handlings
-from integration.edge.identity_lock import IdentityLocks
-from integration.edge.limits.assembly import Limits, make_limits
-from integration.edge.login_attempts import LoginAttempts
-from integration.edge.outcome_reader import OutcomeReader
-from integration.edge.password_guard import PasswordGuard
-from integration.edge.password_histories import PasswordHistories
-from integration.edge.password_judge import PasswordJudge
-from integration.edge.password_learning import PasswordLearning
+from integration.edge.hot_whoami import HotWhoami
 from integration.edge.problems import (
     HEADERS_TOO_LARGE,
     INTERNAL,
@@ -36,10 +24,8 @@ from integration.edge.problems import (
     page,
     problem,
 )
-from integration.edge.registration_progress import RegistrationProgress
 from integration.edge.requests import Request
-from integration.edge.routes import Handling, Route, Upstream, find, is_misspelt
-from integration.edge.upstream_errors import UpstreamErrors
+from integration.edge.routes import Handling, Route, find, is_misspelt
 from integration.settings import Settings
 
 log = structlog.get_logger()
@@ -47,37 +33,12 @@ log = structlog.get_logger()
 _CLIENT_LEFT = 499  # never sent; what nginx calls it in its log
 
 
-def make_edge(settings: Settings) -> ASGIApp:
-    """Build the edge. It connects to nothing before its lifespan starts."""
-    forwarder = Forwarder(settings)
-    database = Database(settings)
-    reader, attempts = OutcomeReader(forwarder), AttemptLog(settings)
-    judge = PasswordJudge(settings.password_profile, settings.secret.get_secret_value())
-    histories = PasswordHistories(database)
-    passwords = PasswordGuard(settings, forwarder, database, judge, histories)
-    learning = PasswordLearning(reader, histories, judge.digests)
-    limits = make_limits(settings, database, forwarder, reader)
-    # Guards are asked in this order and told in reverse: the first also sees what others refuse.
-    # Limits, lock-out and password rules go between.
-    submit_guards: tuple[Guard, ...] = (
-        LoginAttempts(settings, reader, attempts),
-        limits.guard,
-        RegistrationProgress(database, forwarder),
-        passwords,
-        learning,
-        FlowTurns(reader),
-    )
-    private = [str(getattr(settings, each.value)) for each in Upstream]
-    return Edge(
-        settings=settings,
-        forwarder=forwarder,
-        database=database,
-        submit_guards=submit_guards,
-        attempts=attempts,
-        passwords=(passwords, learning),
-        limits=limits,
-        errors=UpstreamErrors(private),
-    )
+class Part(Protocol):
+    """Something that lives as long as the edge."""
+
+    async def start(self) -> None: ...
+
+    async def close(self) -> None: ...
 
 
 class Edge:
@@ -87,61 +48,44 @@ class Edge:
         self,
         *,
         settings: Settings,
-        forwarder: Forwarder,
-        database: Database,
-        submit_guards: tuple[Guard, ...],
-        attempts: AttemptLog,
-        passwords: tuple[PasswordGuard, PasswordLearning],
-        limits: Limits,
-        errors: UpstreamErrors,
+        keys: ApiKeys,
+        handlings: Handlings,
+        hot: HotWhoami,
+        parts: Sequence[Part],
+        finishing: Sequence[Callable[[], Awaitable[None]]],
     ) -> None:
+        """Args:
+        hot: Asked before anything is made of a request.
+        parts: Started in this order, closed in reverse.
+        finishing: Lets work that nobody waits for come to its end, before any part is closed.
+        """
         self._settings = settings
-        self._forwarder = forwarder
-        self._database = database
-        self._attempts = attempts
-        self._passwords = passwords
-        self._limiter = limits.limiter
-        self._locks = IdentityLocks(settings)
-        self._keys = ApiKeys(database)
-        self._handlings = Handlings(
-            forwarder=forwarder,
-            database=database,
-            locks=self._locks,
-            errors=errors,
-            guards=GuardChain(submit_guards),
-            batch=BatchCheck(forwarder, seconds=settings.upstream_timeout.total_seconds()),
-            ticket=FlowTicket(settings),
-            limits=limits,
-            admin_writes=AdminWrites(forwarder, database, self._locks, settings),
-            public_url=str(settings.public_url),
-            body_seconds=settings.forward_timeout.total_seconds(),
-        )
+        self._keys = keys
+        self._handlings = handlings
+        self._hot = hot
+        self._parts = tuple(parts)
+        self._finishing = tuple(finishing)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         elif scope["type"] == "http":
-            await self._answer(scope, receive, send)
+            if not await self._hot.answered(scope, send):
+                await self._answer(scope, receive, send)
         else:
             await send({"type": "websocket.close", "code": 1000})
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
-        await self._forwarder.start()
-        await self._database.start()
-        await self._locks.start()
-        await self._attempts.start()
-        await self._limiter.start()
+        for part in self._parts:
+            await part.start()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self._handlings.finish()
-        for guard in self._passwords:
-            await guard.finish()
-        await self._attempts.close()
-        await self._limiter.close()
-        await self._forwarder.close()
-        await self._database.close()
-        await self._locks.close()
+        for finish in self._finishing:
+            await finish()
+        for part in reversed(self._parts):
+            await part.close()
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -188,25 +132,36 @@ class Edge:
             raise RefusedError(framing)
         raw_path: bytes = scope["raw_path"]
         fault = canonical.path_fault(raw_path)
-        if fault is None and is_misspelt(raw_path.decode("ascii")):
-            fault = canonical.NOT_CANONICAL
+        if fault is not None:
+            raise RefusedError(fault)
+        path = raw_path.decode("ascii")
+        if is_misspelt(path):
+            raise RefusedError(canonical.NOT_CANONICAL)
         query = scope["query_string"].decode("latin-1")
-        fault = fault or canonical.query_fault(raw_path.decode("latin-1"), query)
+        fault = canonical.query_fault(path, query) or keto_rules.depth_fault(path, query)
         if fault is not None:
             raise RefusedError(fault)
         body.refuse_if_declared_too_large()
         peer = scope.get("client")
         return Request(
             method=scope["method"],
-            path=raw_path.decode("ascii"),
+            path=path,
             query=query,
             headers=fields,
-            client_address=client_address.decide(
-                peer[0] if peer else None, fields, self._settings.trusted_proxies
-            ),
+            client_address=self._client_address(peer[0] if peer else None, fields, raw_path),
             id=request_id,
             body=body,
         )
+
+    def _client_address(self, peer: str | None, fields: RawHeaders, path: bytes) -> str:
+        """Return who asks: the service may speak for a client of its own."""
+        said = header(fields, on_behalf.HEADER.encode())
+        if said is not None:
+            secret = self._settings.secret.get_secret_value()
+            named = on_behalf.read(secret, said, path.decode("ascii"), now=time.time())
+            if named is not None:
+                return named
+        return client_address.decide(peer, fields, self._settings.trusted_proxies)
 
     async def _watched(self, request: Request, route: Route, reply: Reply) -> None:
         """Answer, but stop when the client leaves."""

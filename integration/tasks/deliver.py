@@ -6,22 +6,27 @@ from uuid import UUID
 
 import structlog
 
-from integration import effects
+from integration import authority, catalogue, effects
 from integration.db import locks, outbox
 from integration.db.tables import OutboxEffect
+from integration.email_changes import following
 from integration.errors import KleisError, UpstreamRefusedError
 from integration.services import Services
-from integration.tasks import authority, events, identity, mail, reconcile
+from integration.tasks import events, identity, mail, passwords, reconcile
 from integration.tasks.relay import held_lanes
 from policies import retries
 from policies.decisions import (
     DeleteIdentity,
     EndOlderSessions,
+    EndSession,
     EndSessions,
+    FollowEmailChange,
+    ForgetPassword,
     PublishEvent,
     SendMail,
     SyncAuthority,
     SyncIdentity,
+    SyncPermissions,
 )
 
 log = structlog.get_logger()
@@ -88,19 +93,43 @@ def _bring_about_decided(services: Services, row: OutboxEffect, identity_id: UUI
 def _tell_ory(
     services: Services,
     identity_id: UUID,
-    effect: SyncAuthority | SyncIdentity | EndSessions | EndOlderSessions | DeleteIdentity,
+    effect: SyncAuthority
+    | SyncPermissions
+    | SyncIdentity
+    | EndSession
+    | EndSessions
+    | EndOlderSessions
+    | DeleteIdentity
+    | FollowEmailChange
+    | ForgetPassword,
 ) -> None:
     match effect:
         case SyncAuthority():
             authority.sync(services, identity_id)
+        case SyncPermissions():
+            catalogue.sync(services)
         case SyncIdentity(enable):
             identity.sync(services, identity_id, enable=enable)
         case EndSessions():
             services.kratos.end_sessions(identity_id)
+        case EndSession(session_id):
+            services.kratos.end_session(UUID(session_id))
         case EndOlderSessions(before):
             services.kratos.end_sessions_before(identity_id, datetime.fromisoformat(before))
         case DeleteIdentity():
             identity.delete(services, identity_id)
+        case other:
+            _change_credentials(services, identity_id, other)
+
+
+def _change_credentials(
+    services: Services, identity_id: UUID, effect: FollowEmailChange | ForgetPassword
+) -> None:
+    match effect:
+        case FollowEmailChange():
+            following.follow(services, identity_id)
+        case ForgetPassword(before):
+            passwords.forget(services, identity_id, before=datetime.fromisoformat(before))
 
 
 def _postpone(services: Services, effect_id: UUID, error: Exception) -> None:

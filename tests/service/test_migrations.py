@@ -9,6 +9,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, text
 
+from integration.db import every_table  # noqa: F401 - they register themselves
 from integration.db.migrations.upgrade import upgrade
 from integration.db.tables import Table
 

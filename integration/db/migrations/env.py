@@ -2,6 +2,7 @@
 
 from alembic import context
 
+from integration.db import every_table  # noqa: F401 - they register themselves
 from integration.db.tables import Table
 
 connection = context.config.attributes["connection"]

@@ -3,6 +3,22 @@
 import json
 
 from integration.edge.asgi import Answer
+from integration.edge.exchange import Exchange
+from integration.edge.limits.failover import FailoverLimiter
+from integration.edge.requests import Request
+from integration.edge.routes import Route
+
+
+class Readiness:
+    """Answers `/health/ready`: the service's word, and our own."""
+
+    def __init__(self, exchange: Exchange, limiter: FailoverLimiter) -> None:
+        self._exchange = exchange
+        self._limiter = limiter
+
+    async def answer(self, request: Request, route: Route) -> Answer:
+        answer = await self._exchange.ask(request, route)
+        return with_limits(answer, is_degraded=self._limiter.is_degraded)
 
 
 def with_limits(answer: Answer, *, is_degraded: bool) -> Answer:
