@@ -169,6 +169,11 @@ def test_a_stranger_is_denied_for_sure(issuer, client):
     decision = client.check(ADA, "content.publish")
     assert (decision.allowed, decision.reason) == (False, "subject_unknown")
     assert decision.is_decided
+    # A Kleis that lacks the address, or something else in its place, is no reason to be sure.
+    issuer.check_reply = lambda _: web.json_response(
+        {"type": "urn:kleis:problem:not_found"}, status=404
+    )
+    assert not client.check(BOB, "content.publish").is_decided
 
 
 @pytest.mark.parametrize("reason", ["unknown", "settling", "stale"])

@@ -6,7 +6,7 @@ import threading
 import httpx
 import pytest
 
-from kleis_client import PermissionClient, RevocationFeed, TokenAuth, TokenPair, TokenVerifier
+from kleis_client import PermissionClient, TokenAuth, TokenPair, TokenVerifier
 from kleis_client.errors import TokenInvalidError, TokenRevokedError
 from tests.kit.readme_example import running_example
 
@@ -23,8 +23,7 @@ def member(person):
 
 @pytest.fixture
 def verifier(stack):
-    feed = RevocationFeed(stack.edge_url)
-    verifier = TokenVerifier(stack.edge_url, AUDIENCE, revocations=feed)
+    verifier = TokenVerifier(stack.edge_url, AUDIENCE)
     yield verifier
     verifier.close()
 

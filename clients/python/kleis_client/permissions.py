@@ -22,6 +22,8 @@ from kleis_client.issuer import Answer, Issuer
 PATH = "/api/permissions/check"
 BATCH_PATH = "/api/permissions/batch-check"
 LARGEST_BATCH = 1000
+STRANGER = "subject_unknown"
+"""The code of the problem that there is no such member: a sure no."""
 
 _log = logging.getLogger(__name__)
 _Found = TypeVar("_Found")
@@ -182,7 +184,7 @@ def _refused(answer: Answer) -> Decision:
         return NO_ANSWER
     if answer.status >= 500 or answer.status == 429:
         return NO_ANSWER
-    if answer.status == 404:
+    if answer.status == 404 and code == STRANGER:
         return Decision(allowed=False, reason=code)
     # A key without the scope, or a question that is none: nothing that time will heal.
     _log.error("the issuer refused a question", extra={"status": answer.status, "code": code})
