@@ -3,12 +3,12 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Header
 from pydantic import Field
 from sqlalchemy.orm import Session
 
 from hooks.authentication import FromKratos
-from hooks.payloads import HookPayload
+from hooks.payloads import HookPayload, Text
 from integration import roles
 from integration.admins import Admin
 from integration.db import members as member_rows
@@ -22,11 +22,11 @@ from policies.lifecycle import Status
 from policies.role_writes import RoleWrite, decide_new_role
 from policies.tuple_writes import MAX_OPERATIONS
 
+router = APIRouter(prefix="/hooks/relation-tuples", dependencies=[FromKratos])
+
 # The edge lets nobody else write tuples of roles.
 _SCOPES = frozenset({"roles:write"})
-_REASON = "written as relation tuples"
-
-router = APIRouter(prefix="/hooks/relation-tuples", dependencies=[FromKratos])
+_REASON = "written as a relation tuple"
 
 
 class RoleChange(HookPayload):
@@ -41,19 +41,23 @@ class RoleChanges(HookPayload):
     """What one call says.
 
     Attributes:
-        key_id, request_id: Who wrote the tuples, and in which request.
+        api_key_id: Public id of the key it came with.
     """
 
-    key_id: Annotated[str, Field(max_length=64)]
-    request_id: Annotated[str, Field(max_length=128)]
+    api_key_id: Text
     changes: Annotated[tuple[RoleChange, ...], Field(max_length=MAX_OPERATIONS)]
 
 
 @router.post("/roles", status_code=204)
-def roles_written(payload: RoleChanges, session: Transaction, services: UsesServices) -> None:
+def roles_written(
+    payload: RoleChanges,
+    session: Transaction,
+    services: UsesServices,
+    x_request_id: Annotated[str, Header()] = "",
+) -> None:
     """Give members the roles that the tuples say, all in one transaction."""
     roles.hold_all(session)
-    admin = Admin(By(f"key:{payload.key_id}", payload.request_id), scopes=_SCOPES)
+    admin = Admin(By(f"key:{payload.api_key_id}", x_request_id), scopes=_SCOPES)
     # In one order everywhere, or two transactions wait for each other.
     for change in sorted(payload.changes, key=lambda each: each.identity_id):
         _assign(session, services, admin, change)

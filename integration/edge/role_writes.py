@@ -72,18 +72,14 @@ class RoleWrites:
             {"identity_id": subject, "assign": wanted.assign, "take": sorted(wanted.take)}
             for subject, wanted in roles.items()
         ]
-        told = {
-            "key_id": key_id_of(request.headers),
-            "request_id": request.id,
-            "changes": changes,
-        }
+        document = {"api_key_id": key_id_of(request.headers), "changes": changes}
         return await self._forwarder.fetch(
             Upstream.HOOKS,
             _PATH,
             "",
             request,
             method="POST",
-            body=json.dumps(told).encode(),
+            body=json.dumps(document).encode(),
             extra=self._secret,
         )
 
