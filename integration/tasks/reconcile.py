@@ -15,6 +15,7 @@ from integration import catalogue, members
 from integration.db import epochs, locks, outbox
 from integration.db import members as member_rows
 from integration.db.epochs import EDGES
+from integration.email_changes import following
 from integration.errors import BusyError, ConflictError, KleisError
 from integration.ory.kratos_models import Identity
 from integration.services import Services
@@ -26,6 +27,7 @@ from policies.lifecycle import Actor, Trigger
 from policies.reconciliation import (
     ActivateMember,
     Facts,
+    FinishEmailChange,
     MarkDeleted,
     RegisterMember,
     RemoveIdentity,
@@ -171,6 +173,8 @@ def _apply(
             identities.delete(services, identity_id)
         case RepairIdentity(enabled) if current is not None:
             _tell_kratos(services, current, enabled=enabled)
+        case FinishEmailChange():
+            following.follow(services, identity_id)
         case RegisterMember() if current is not None:
             _register(services, current)
         case _:
