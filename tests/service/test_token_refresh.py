@@ -13,10 +13,11 @@ from fastapi.testclient import TestClient
 from sqlalchemy import event, select, text
 
 from integration import member_sessions as sessions
-from integration import members
+from integration import members, password_changes
 from integration.db import member_sessions
 from integration.db.tables import OutboxEffect
 from integration.db.token_tables import SecurityEvent, TokenFamily
+from integration.errors import UnauthenticatedError
 from integration.service import make_api
 from integration.tokens import refresh as refreshing
 from integration.tokens import refresh_tokens
@@ -24,7 +25,15 @@ from integration.tokens.clients import Client
 from integration.tokens.refresh_tokens import RefreshToken
 from policies.lifecycle import Actor, Trigger
 from policies.token_refresh import Refuse
-from tests.token_stage import OWNER, THIEF, kratos_session, ring_of, somebody, tokens_of
+from tests.token_stage import (
+    OWNER,
+    THIEF,
+    kratos_session,
+    new_member,
+    ring_of,
+    somebody,
+    tokens_of,
+)
 
 
 @pytest.fixture
@@ -218,6 +227,19 @@ def test_a_held_session_waits_for_its_second_factor_and_goes_on_after(services, 
         row = member_sessions.get(session, ada.session_id)
         row.hold = row.hold_since = None
     next_of(api, ada.tokens.refresh_token)
+
+
+def test_a_session_we_had_not_seen_gets_no_tokens_once_it_is_to_end(services, ring, clock):
+    """Kratos still calls it valid: that it is over is on its way there."""
+    identity_id = new_member(services)
+    seen = kratos_session(services, identity_id)
+    clock.advance(timedelta(seconds=1))
+    with services.transaction() as session:
+        password_changes.record(session, identity_id, None, now=services.now())
+    with pytest.raises(UnauthenticatedError):
+        tokens_of(services, ring, seen)
+    clock.advance(timedelta(seconds=1))
+    assert tokens_of(services, ring, kratos_session(services, identity_id))
 
 
 @pytest.mark.parametrize(
