@@ -6,7 +6,7 @@ from uuid import UUID
 
 from fastapi import Depends, Request
 
-from integration.db import api_keys, member_sessions, members
+from integration.db import api_keys, callers
 from integration.db.session_tables import MemberSession
 from integration.db.tables import Member, Profile
 from integration.dependencies import UsesKeyRing, UsesServices
@@ -86,9 +86,7 @@ def authenticate_session(request: Request, services: UsesServices) -> SessionCal
         raise UnauthenticatedError("Please log in.")
     identity_id = kratos_session.identity.id
     with services.transaction() as session:
-        member = members.get(session, identity_id)
-        profile = members.profile(session, identity_id)
-        row = member_sessions.get(session, kratos_session.id)
+        member, profile, row = callers.look_up(session, identity_id, kratos_session.id)
     if row is not None and row.ended_at is not None:
         raise UnauthenticatedError("Please log in.", detail="session ended")
     member, profile = _let_in(member, profile, row)
@@ -108,9 +106,8 @@ def _by_access_token(services: Services, key_ring: KeyRing, token: str) -> Calle
     except InvalidTokenError as error:
         raise UnauthenticatedError("Please log in.", detail=str(error)) from error
     with services.transaction() as session:
-        member = members.get(session, claims.identity_id)
-        profile = members.profile(session, claims.identity_id)
-        row = member_sessions.get(session, claims.session_id)
+        found = callers.look_up(session, claims.identity_id, claims.session_id)
+    member, profile, row = found
     if (
         row is None
         or row.identity_id != claims.identity_id

@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from integration import member_sessions, permissions
+from integration.db import member_sessions as session_rows
 from integration.db import token_families
 from integration.db.session_tables import MemberSession
 from integration.db.tables import Member, OutboxEffect
@@ -131,7 +132,8 @@ def _subject(session: Session, row: MemberSession, member: Member, *, now: datet
 def _row_of(
     session: Session, seen: KratosSession, client: Client, *, now: datetime
 ) -> MemberSession:
-    if _is_about_to_end(session, seen):
+    is_known = session_rows.get(session, seen.id) is not None
+    if not is_known and _is_about_to_end(session, seen):
         raise UnauthenticatedError("Please log in.", detail="session about to end")
     row = member_sessions.see(
         session, seen, address=client.address, user_agent=client.user_agent, now=now

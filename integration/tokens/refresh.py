@@ -48,8 +48,26 @@ def refresh(
     family = token_families.lock(session, token.family_id)
     if family is None:
         return _UNKNOWN
+    decision = decide_refresh(_facts(session, family, token, client, now=now))
+    if isinstance(decision, Refuse):
+        _follow(session, family, token, decision, client, now=now)
+        return decision
+    following = refresh_tokens.successor(token, secret=signer.settings.secret.get_secret_value())
+    if isinstance(decision, Replay):
+        if not hmac.compare_digest(following.hash(), family.current_hash):
+            # Made with a `KLEIS_SECRET` that is not ours: nobody can tell what it was.
+            return Refuse("refresh_token_invalid")
+    else:
+        _rotate(session, signer.settings, token, following, client, now=now)
+    subject = _subject(session, family, now=now)
+    return tokens_for(signer, subject, following, family.application, now=now)
+
+
+def _facts(
+    session: Session, family: LockedFamily, token: RefreshToken, client: Client, *, now: datetime
+) -> RefreshFacts:
     is_same_client = _is_same_client(family, client)
-    facts = RefreshFacts(
+    return RefreshFacts(
         presented=_which(family, token),
         proof=_proof(session, family, client),
         is_same_client=is_same_client,
@@ -69,19 +87,6 @@ def refresh(
         ),
         now=now,
     )
-    decision = decide_refresh(facts)
-    if isinstance(decision, Refuse):
-        _follow(session, family, token, decision, client, now=now)
-        return decision
-    following = refresh_tokens.successor(token, secret=signer.settings.secret.get_secret_value())
-    if isinstance(decision, Replay):
-        if not hmac.compare_digest(following.hash(), family.current_hash):
-            # Made with a `KLEIS_SECRET` that is not ours: nobody can tell what it was.
-            return Refuse("refresh_token_invalid")
-    else:
-        _rotate(session, signer.settings, token, following, client, now=now)
-    subject = _subject(session, family, now=now)
-    return tokens_for(signer, subject, following, family.application, now=now)
 
 
 def _which(family: LockedFamily, token: RefreshToken) -> Presented:
