@@ -263,7 +263,12 @@ def test_a_session_we_had_not_seen_gets_no_tokens_once_it_is_to_end(services, ri
 )
 def test_a_body_that_is_no_request_is_a_problem_of_the_clients(api, body):
     headers = {"Content-Type": "application/json"}
-    for path in ("/api/tokens/refresh", "/api/tokens/revoke"):
+    for path in (
+        "/api/tokens/refresh",
+        "/api/tokens/revoke",
+        "/api/auth/login",
+        "/api/auth/register",
+    ):
         answer = api.post(path, content=body, headers=headers)
         assert 400 <= answer.status_code < 500, (path, answer.text)
         assert answer.headers["content-type"] == "application/problem+json"
