@@ -5,6 +5,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import Depends, Request
+from sqlalchemy.orm import Session
 
 from integration.db import api_keys, callers
 from integration.db.session_tables import MemberSession
@@ -75,27 +76,45 @@ def authenticate(request: Request, services: UsesServices, key_ring: UsesKeyRing
 def authenticate_session(request: Request, services: UsesServices) -> SessionCaller:
     """Ask Kratos for the session and our own tables for the state: all must say yes.
 
-    An access token is no session: it gives no further tokens.
+    Raises:
+        UnauthenticatedError, ForbiddenError, SecondFactorNeededError: as `authenticate`.
+    """
+    seen = kratos_session(request, services)
+    with services.transaction() as session:
+        return admit(session, seen)
+
+
+def kratos_session(request: Request, services: UsesServices) -> KratosSession:
+    """Return the session that Kratos knows; `admit` says whether it still means something.
+
+    An access token is none: it gives no further tokens.
+
+    Raises:
+        UnauthenticatedError: there is none.
+    """
+    given = credentials(request)
+    seen = services.kratos.whoami(given) if given else None
+    if seen is None:
+        raise UnauthenticatedError("Please log in.")
+    return seen
+
+
+def admit(session: Session, seen: KratosSession) -> SessionCaller:
+    """Let somebody in whose session Kratos just called valid.
 
     Raises:
         UnauthenticatedError, ForbiddenError, SecondFactorNeededError: as `authenticate`.
     """
-    given = credentials(request)
-    kratos_session = services.kratos.whoami(given) if given else None
-    if kratos_session is None:
-        raise UnauthenticatedError("Please log in.")
-    identity_id = kratos_session.identity.id
-    with services.transaction() as session:
-        member, profile, row = callers.look_up(session, identity_id, kratos_session.id)
+    member, profile, row = callers.look_up(session, seen.identity.id, seen.id)
     if row is not None and row.ended_at is not None:
         raise UnauthenticatedError("Please log in.", detail="session ended")
     member, profile = _let_in(member, profile, row)
     return SessionCaller(
         member=member,
         profile=profile,
-        session_id=kratos_session.id,
-        aal=kratos_session.authenticator_assurance_level,
-        kratos_session=kratos_session,
+        session_id=seen.id,
+        aal=seen.authenticator_assurance_level,
+        kratos_session=seen,
     )
 
 
@@ -162,4 +181,4 @@ def has_scope(request: Request, services: Services, scope: str) -> bool:
 
 
 MemberCalling = Annotated[Caller, Depends(authenticate)]
-SessionCalling = Annotated[SessionCaller, Depends(authenticate_session)]
+KratosSessionCalling = Annotated[KratosSession, Depends(kratos_session)]

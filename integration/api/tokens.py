@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from integration.api.authentication import SessionCalling
+from integration.api.authentication import KratosSessionCalling, admit
 from integration.api.clients import CallingClient
 from integration.api.problems import problem
 from integration.dependencies import UsesKeyRing, UsesServices
@@ -67,7 +67,7 @@ class TokensView(BaseModel):
 
 @router.post("", response_model=TokensView)
 def issue(
-    caller: SessionCalling,
+    seen: KratosSessionCalling,
     client: CallingClient,
     services: UsesServices,
     key_ring: UsesKeyRing,
@@ -78,8 +78,8 @@ def issue(
     With a `DPoP` header its refresh tokens are bound to that key (RFC 9449)."""
     application = issuing.audience(services.settings, body.audience if body else None)
     signer, now = key_ring.signer(), services.now()
-    holder = Holder(caller.member, caller.kratos_session)
     with services.transaction() as session:
+        holder = Holder(admit(session, seen).member, seen)
         made = issuing.begin_family(
             session, signer, holder, client, application=application, now=now
         )
