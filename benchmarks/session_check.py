@@ -1,7 +1,7 @@
 """A session check (`whoami`) through the edge, through nginx and through FastAPI with httpx.
 
-All three stand before the same stub of Kratos, each alone on one core; the edge answers from memory,
-kept true by a real PostgreSQL. Then the edge's memory after many requests.
+All three stand before the same stub of Kratos, each alone on one core; the edge answers from
+memory, kept true by a real PostgreSQL. Then the edge's memory after many requests.
 
     python -m benchmarks.session_check [--seconds 3] [--requests 200000]
 """
