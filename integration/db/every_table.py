@@ -1,6 +1,7 @@
 """Every module with tables, so that whoever compares them with a database misses none."""
 
 from integration.db import (
+    audit_tables,
     email_change_tables,
     epoch_tables,
     grant_tables,
@@ -8,9 +9,12 @@ from integration.db import (
     security_tables,
     session_tables,
     tables,
+    token_tables,
+    tuple_write_tables,
 )
 
 __all__ = [
+    "audit_tables",
     "email_change_tables",
     "epoch_tables",
     "grant_tables",
@@ -18,4 +22,6 @@ __all__ = [
     "security_tables",
     "session_tables",
     "tables",
+    "token_tables",
+    "tuple_write_tables",
 ]

@@ -18,6 +18,7 @@ from integration.edge.handlings import Handlings
 from integration.edge.hot_whoami import HotWhoami
 from integration.edge.identity_admin import IdentityAdmin
 from integration.edge.identity_lock import IdentityLocks
+from integration.edge.keto_pages import KetoPages
 from integration.edge.limits.assembly import make_limits
 from integration.edge.limits.readiness import Readiness
 from integration.edge.login_attempts import LoginAttempts
@@ -27,6 +28,7 @@ from integration.edge.password_histories import PasswordHistories
 from integration.edge.password_judge import PasswordJudge
 from integration.edge.password_learning import PasswordLearning
 from integration.edge.registration_progress import RegistrationProgress
+from integration.edge.role_writes import RoleWrites
 from integration.edge.routes import Handling, Upstream
 from integration.edge.second_factor_flows import SecondFactorFlows
 from integration.edge.self_service import SelfService
@@ -39,9 +41,13 @@ from integration.edge.session_gate import SessionGate
 from integration.edge.session_rows import SessionRows
 from integration.edge.session_standings import SessionStandings
 from integration.edge.sessions import Sessions
+from integration.edge.tuple_admin import TupleAdmin
+from integration.edge.tuple_audit import TupleAudit
+from integration.edge.tuple_ledger import TupleLedger
 from integration.edge.tuple_reads import TupleReads
 from integration.edge.upstream_errors import UpstreamErrors
 from integration.edge.whoami import Whoami
+from integration.keto_model import read_model
 from integration.settings import Settings
 
 
@@ -104,6 +110,19 @@ def make_edge(settings: Settings) -> ASGIApp:
     batch = BatchCheck(forwarder, seconds=settings.upstream_timeout.total_seconds())
     tuples = TupleReads(exchange, batch)
     admin_writes = AdminWrites(forwarder, database, locks, settings)
+    keys, audit = ApiKeys(database), TupleAudit(database)
+    pages = KetoPages(forwarder, seconds=settings.upstream_timeout.total_seconds())
+    tuple_admin = TupleAdmin(
+        exchange,
+        model=read_model(),
+        keys=keys,
+        locks=locks,
+        pages=pages,
+        ledger=TupleLedger(database, pages),
+        audit=audit,
+        roles=RoleWrites(forwarder, audit, settings),
+        epochs=epochs,
+    )
     handlings = Handlings(
         exchange,
         reads={
@@ -121,12 +140,13 @@ def make_edge(settings: Settings) -> ASGIApp:
             Handling.IDENTITY_ADMIN: IdentityAdmin(
                 exchange, admin_writes, endings, epochs, public_url=public_url
             ).write,
+            Handling.TUPLE_ADMIN: tuple_admin.write,
             Handling.SERVICE: ServiceWrites(exchange, epochs).write,
         },
     )
     return Edge(
         settings=settings,
-        keys=ApiKeys(database),
+        keys=keys,
         handlings=handlings,
         hot=HotWhoami(cache),
         parts=(database, locks, forwarder, attempts, limits.limiter, epochs, activity),
