@@ -6,8 +6,8 @@
     ├── InvalidInputError         what was sent cannot be used as it is
     ├── UnauthenticatedError      the caller did not prove who it is
     ├── ForbiddenError            the caller is known and may not
-    │   ├── SecondFactorNeededError     not before a second factor is given
-    │   └── ReauthenticationRequiredError not before it proves again who it is
+    ├── SecondFactorNeededError   the session is good for nothing before a second factor
+    ├── ReauthenticationRequiredError  the caller has to prove again who it is
     ├── UpstreamUnavailableError  Kratos, Keto or a mail server did not answer; worth retrying
     ├── UpstreamRefusedError      one of them said no; retrying cannot help
     ├── BusyError                 another writer holds what is needed; worth retrying
@@ -68,13 +68,13 @@ class ForbiddenError(KleisError):
     code = "forbidden"
 
 
-class SecondFactorNeededError(ForbiddenError):
+class SecondFactorNeededError(KleisError):
     """Kratos' own name: its clients know what to do."""
 
     code = "session_aal2_required"
 
 
-class ReauthenticationRequiredError(ForbiddenError):
+class ReauthenticationRequiredError(KleisError):
     """Kratos' own name: its clients know what to do."""
 
     code = "session_refresh_required"

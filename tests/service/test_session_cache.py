@@ -383,3 +383,53 @@ def test_an_end_that_nobody_could_tell_is_known_before_memory_counts_again(
         within(10, lambda: answers.append(check(edge, member).status) or answers[-1] != 503)
 
     assert answers[-1] == 401
+
+
+# Rules that settings bring
+
+
+def with_role(server: Server, role: str) -> str:
+    member = new_member(server)
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute("update members set role = %s where identity_id = %s", (role, member))
+    return member
+
+
+def test_a_role_may_need_a_second_factor(settings, kratos, server):
+    strict = settings.model_copy(update={"second_factor_roles": frozenset({"admin"})})
+    admin, moderator = with_role(server, "admin"), with_role(server, "moderator")
+    with edge_running(strict) as edge:
+        assert check(edge, admin).status == 403
+        assert check(edge, moderator).status == 200
+
+        kratos.changed[admin] = {"authenticator_assurance_level": "aal2"}
+        assert check(edge, admin).status == 200
+
+
+def test_a_session_left_alone_too_long_ends_at_kratos_too(settings, kratos, member, server):
+    impatient = settings.model_copy(update={"session_idle_timeout": timedelta(minutes=5)})
+    long_ago = now() - timedelta(hours=1)
+    kratos.changed[member] = {"authenticated_at": long_ago.isoformat()}
+    with edge_running(impatient) as edge, psycopg.connect(server.url, autocommit=True) as tables:
+        assert check(edge, member).status == 401  # first seen, and not used for an hour
+
+        reason, effects = tables.execute(
+            "select end_reason, (select count(*) from outbox where kind = 'end_session'"
+            " and identity_id = %s) from member_sessions where session_id = %s",
+            (member, session_id(member)),
+        ).fetchone()
+        assert (reason, effects) == ("idle", 1)
+        assert check(edge, member).status == 401
+
+
+def test_a_session_in_use_does_not_end_for_want_of_it(settings, kratos, member, server):
+    impatient = settings.model_copy(update={"session_idle_timeout": timedelta(minutes=5)})
+    with edge_running(impatient) as edge:
+        assert [check(edge, member).status for _ in range(3)] == [200] * 3
+
+
+def test_a_session_beyond_its_greatest_age_is_none(settings, kratos, member):
+    young = settings.model_copy(update={"session_max_age": timedelta(hours=1)})
+    kratos.changed[member] = {"authenticated_at": (now() - timedelta(hours=2)).isoformat()}
+    with edge_running(young) as edge:
+        assert check(edge, member).status == 401
