@@ -5,14 +5,22 @@ from dataclasses import replace
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from integration import session_callers
 from integration.dependencies import UsesServices
-from integration.ory.kratos_flows import Flow, FlowKind, Refusal
+from integration.errors import (
+    ForbiddenError,
+    SecondFactorNeededError,
+    UnauthenticatedError,
+    UpstreamUnavailableError,
+)
+from integration.ory.kratos_flows import Flow, FlowKind, Refusal, Ui
 from integration.services import Services
 from integration.web import addresses, headings
 from integration.web.nodes import arrange
 from integration.web.page_route import PageRoute
 from integration.web.rendering import ANYWHERE, origin_of, page, redirect
 from policies import passwords
+from policies.step_up import AAL2, groups_offered
 
 router = APIRouter(route_class=PageRoute)
 
@@ -47,6 +55,19 @@ def recovery(request: Request, services: UsesServices) -> Response:
 
 @router.get("/account/settings")
 def settings(request: Request, services: UsesServices) -> Response:
+    """Show the settings, but not to a session that owes a second factor."""
+    try:
+        session_callers.of_session(services, request.headers)
+    except SecondFactorNeededError:
+        return _turn_away(
+            FlowKind.SETTINGS,
+            Refusal.NEEDS_SECOND_FACTOR,
+            request,
+            str(services.settings.public_url),
+        )
+    except (UnauthenticatedError, ForbiddenError, UpstreamUnavailableError):
+        # What there is to say about these, Kratos' flow says.
+        pass
     return _show(FlowKind.SETTINGS, request, services)
 
 
@@ -136,7 +157,7 @@ def _form(kind: FlowKind, flow: Flow, services: Services, *, code: str) -> Respo
     fills_in = bool(code) and kind is FlowKind.VERIFICATION
     heading = headings.of(kind, flow, has_code=fills_in)
     view = arrange(
-        flow.ui,
+        _shown(flow),
         prefill={"code": code} if fills_in else {},
         submit_label=heading.submit,
         labels=heading.labels,
@@ -157,6 +178,15 @@ def _form(kind: FlowKind, flow: Flow, services: Services, *, code: str) -> Respo
         has_titles=kind is FlowKind.SETTINGS,
         asks_for_code=_asks_for_code(flow),
     )
+
+
+def _shown(flow: Flow) -> Ui:
+    """Return the form without the mailed code where the edge would not take it."""
+    if flow.requested_aal != AAL2:
+        return flow.ui
+    nodes = flow.ui.nodes or []
+    offered = groups_offered(node.group for node in nodes)
+    return flow.ui.model_copy(update={"nodes": [node for node in nodes if node.group in offered]})
 
 
 def _form_targets(flow: Flow, public_url: str) -> tuple[str, ...] | None:

@@ -8,6 +8,7 @@ from policies.step_up import (
     PRIVILEGED_FOR,
     RECOVERED,
     Standing,
+    groups_offered,
     hold_after_recovery,
     is_recent,
     is_second_factor,
@@ -50,6 +51,12 @@ def test_no_second_factor_is_needed(standing):
 def test_a_mailed_code_counts_only_without_a_factor_of_ones_own():
     assert takes_mailed_code(has_second_factor=False)
     assert not takes_mailed_code(has_second_factor=True)
+
+
+def test_a_mailed_code_is_not_offered_beside_a_factor_of_ones_own():
+    assert groups_offered(["default", "code"]) == {"default", "code"}
+    assert groups_offered(["default", "code", "totp"]) == {"default", "totp"}
+    assert groups_offered(["code", "lookup_secret"]) == {"lookup_secret"}
 
 
 @pytest.mark.parametrize(
