@@ -12,7 +12,7 @@ from integration.db.tables import OutboxEffect
 from integration.email_changes import following
 from integration.errors import KleisError, UpstreamRefusedError
 from integration.services import Services
-from integration.tasks import events, identity, mail, passwords, reconcile
+from integration.tasks import events, identity, mail, passwords, reconcile, session_ends
 from integration.tasks.relay import held_lanes
 from policies import retries
 from policies.decisions import (
@@ -111,11 +111,11 @@ def _tell_ory(
         case SyncIdentity(enable):
             identity.sync(services, identity_id, enable=enable)
         case EndSessions():
-            services.kratos.end_sessions(identity_id)
+            session_ends.end_all(services, identity_id)
         case EndSession(session_id):
-            services.kratos.end_session(UUID(session_id))
+            session_ends.end_one(services, UUID(session_id))
         case EndOlderSessions(before):
-            services.kratos.end_sessions_before(identity_id, datetime.fromisoformat(before))
+            session_ends.end_before(services, identity_id, datetime.fromisoformat(before))
         case DeleteIdentity():
             identity.delete(services, identity_id)
         case other:
