@@ -1,16 +1,14 @@
 """Session checks from memory: as good as asking, on every edge, whatever is down."""
 
-import asyncio
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import psycopg
 import pytest
-from aiohttp import web
 from sqlalchemy.orm import Session
 
 from integration import members
@@ -18,41 +16,10 @@ from integration.db import epochs, member_sessions, sessions
 from integration.db import members as member_rows
 from policies.lifecycle import Actor, Trigger
 from tests.edge_postgres import Server
-from tests.edge_stage import Upstream, ask, edge_running, session_of, settings_for, upstream_running
+from tests.edge_stage import ask, edge_running, settings_for, upstream_running
+from tests.session_upstream import Sessions, new_member, session_id
 
 WHOAMI = "/sessions/whoami"
-
-
-class Sessions(Upstream):
-    """Kratos, with sessions that a test can change and count questions about."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.changed: dict[str, dict[str, Any]] = {}
-        self.slow: set[str] = set()
-        self.sets_cookie: set[str] = set()
-        self.asked: list[str] = []
-
-    async def do_sessions_whoami(self, request: web.Request) -> web.StreamResponse:
-        identity = _credential(request)
-        self.asked.append(identity)
-        if identity in self.changed and self.changed[identity].get("gone"):
-            return web.json_response({"error": {"code": 401}}, status=401)
-        shown = session_of(identity) | self.changed.get(identity, {})
-        if identity in self.slow:
-            await asyncio.sleep(0.4)
-        answer = web.json_response(
-            shown, headers={"X-Kratos-Authenticated-Identity-Id": identity, "Vary": "Cookie"}
-        )
-        if identity in self.sets_cookie:
-            answer.set_cookie("ory_kratos_session", "newer")
-        return answer
-
-
-def _credential(request: web.Request) -> str:
-    given = request.headers.get("X-Session-Token") or request.headers.get("X-Session-Cookie")
-    bearer = request.headers.get("Authorization", "").removeprefix("Bearer ")
-    return given or bearer or request.cookies.get("ory_kratos_session", "")
 
 
 @pytest.fixture(scope="module")
@@ -107,21 +74,6 @@ def change(server) -> Iterator[Callable[[Callable[[Session], Any]], Any]]:
 @pytest.fixture
 def member(server) -> str:
     return new_member(server)
-
-
-def new_member(server: Server) -> str:
-    identity_id = uuid4()
-    with psycopg.connect(server.url, autocommit=True) as connection:
-        connection.execute(
-            "insert into members (identity_id, status, role, status_changed_at, registered_at)"
-            " values (%s, 'active', 'user', now(), now())",
-            (identity_id,),
-        )
-    return str(identity_id)
-
-
-def session_id(member: str) -> UUID:
-    return UUID(session_of(member)["id"])
 
 
 def check(edge: int, member: str, target: str = WHOAMI):
