@@ -8,6 +8,7 @@ from integration.edge.asgi import ASGIApp
 from integration.edge.attempt_log import AttemptLog
 from integration.edge.batch_check import BatchCheck
 from integration.edge.database import Database
+from integration.edge.email_guard import EmailGuard
 from integration.edge.epochs import Epochs
 from integration.edge.exchange import Exchange
 from integration.edge.flow_ticket import FlowTicket
@@ -91,6 +92,7 @@ def make_edge(settings: Settings) -> ASGIApp:
         gate,
         second_factors,
         RegistrationProgress(database, reader),
+        EmailGuard(forwarder, public_url=public_url),
         passwords,
         learning,
         FlowTurns(reader),
