@@ -7,12 +7,7 @@ from fastapi.responses import Response
 
 from integration import session_callers
 from integration.dependencies import UsesServices
-from integration.errors import (
-    ForbiddenError,
-    SecondFactorNeededError,
-    UnauthenticatedError,
-    UpstreamUnavailableError,
-)
+from integration.errors import KleisError, SecondFactorNeededError
 from integration.ory.kratos_flows import Flow, FlowKind, Refusal, Ui
 from integration.services import Services
 from integration.web import addresses, headings
@@ -90,8 +85,8 @@ def _owes_second_factor(request: Request, services: Services) -> bool:
         session_callers.of_session(services, request.headers)
     except SecondFactorNeededError:
         return True
-    except (UnauthenticatedError, ForbiddenError, UpstreamUnavailableError):
-        # What there is to say about these, Kratos' flow says.
+    except KleisError:
+        # What there is to say about others, Kratos' flow says; its submits are guarded anyway.
         return False
     return False
 
