@@ -337,6 +337,35 @@ def test_an_end_that_nobody_could_tell_is_known_before_memory_counts_again(
     assert answers[-1] == 401
 
 
+def test_a_row_that_is_behind_kratos_catches_up(edge, kratos, member, server):
+    ends = now() + timedelta(days=7)
+    kratos.changed[member] = {"expires_at": ends.isoformat()}
+    assert check(edge, member).status == 200
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute(
+            "update member_sessions set expires_at = now(), ended_at = now(),"
+            " end_reason = 'expired' where session_id = %s",
+            (session_id(member),),
+        )
+        connection.execute(
+            "update subject_epochs set epoch = epoch + 1,"
+            " xid = pg_current_xact_id()::text::bigint where subject_id = %s",
+            (member,),
+        )
+        connection.execute(
+            "insert into subject_epochs values (%s, 1, 0, 0, pg_current_xact_id()::text::bigint)"
+            " on conflict do nothing",
+            (member,),
+        )
+
+        def row() -> tuple[datetime, datetime | None]:
+            check(edge, member)
+            statement = "select expires_at, ended_at from member_sessions where session_id = %s"
+            return connection.execute(statement, (session_id(member),)).fetchone()
+
+        within(2, lambda: row() == (ends, None))
+
+
 # Rules that settings bring
 
 
