@@ -4,6 +4,7 @@ One process, but each listener has an event loop, threads and database connectio
 call that drives a Kratos flow waits for a hook, which must find a free thread.
 """
 
+import asyncio
 import signal
 import threading
 import time
@@ -34,7 +35,10 @@ from integration.api import (
     health,
     jwks,
     me,
+    me_email,
+    me_password,
     me_second_factor,
+    me_security_events,
     me_sessions,
     problems,
     revocations,
@@ -58,8 +62,11 @@ _ROUTED = (
     auth_register,
     auth_login,
     me,
+    me_email,
+    me_password,
     me_sessions,
     me_second_factor,
+    me_security_events,
     flows,
     tokens,
     revocations,
@@ -101,7 +108,7 @@ def make_api(services: Services) -> FastAPI:
 @asynccontextmanager
 async def _live(app: FastAPI) -> AsyncIterator[None]:
     yield
-    revocations.close(app)
+    await asyncio.to_thread(revocations.close, app)
 
 
 def make_hooks(services: Services) -> FastAPI:

@@ -1,6 +1,7 @@
 """Every module with tables, so that whoever compares them with a database misses none."""
 
 from integration.db import (
+    audit_tables,
     email_change_tables,
     epoch_tables,
     grant_tables,
@@ -13,6 +14,7 @@ from integration.db import (
 )
 
 __all__ = [
+    "audit_tables",
     "email_change_tables",
     "epoch_tables",
     "grant_tables",

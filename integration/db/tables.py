@@ -19,7 +19,7 @@ from sqlalchemy import (
     text,
     true,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, INET, JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from policies.authority import Role
@@ -216,32 +216,3 @@ class MailboxMail(Table):
     text: Mapped[str]
     html: Mapped[str]
     at: Mapped[datetime]
-
-
-class LoginAttempt(Table):
-    """One attempt to log in, good or bad: append-only, written by the edge alone.
-
-    `identifier_hash` is keyed and tells attempts for the same name apart without keeping the
-    name; `code` says more about `outcome`. No foreign key: it outlives its member, for as long as
-    `KLEIS_LOGIN_ATTEMPTS_LIFETIME`.
-    """
-
-    __tablename__ = "login_attempts"
-    __table_args__ = (
-        Index(None, "at"),
-        Index(None, "identity_id", "at"),
-        Index(None, "identifier_hash", "at"),
-        Index(None, "address", "at"),
-    )
-
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    at: Mapped[datetime]
-    identifier_hash: Mapped[bytes | None] = mapped_column(LargeBinary)
-    identity_id: Mapped[UUID | None]
-    address: Mapped[str] = mapped_column(INET)
-    user_agent: Mapped[str]
-    device_id: Mapped[UUID | None]
-    method: Mapped[str]
-    outcome: Mapped[str]
-    code: Mapped[str | None]
-    flow_id: Mapped[UUID | None]

@@ -1,10 +1,10 @@
-"""The table of what was written to Keto."""
+"""The tables of what was written to Keto through the edge."""
 
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Index, text
+from sqlalchemy import BigInteger, Index, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import UUID as UUID_COLUMN
 from sqlalchemy.orm import Mapped, mapped_column
@@ -42,3 +42,25 @@ class TupleWrite(Table):
     subjects: Mapped[list[UUID]] = mapped_column(ARRAY(UUID_COLUMN(as_uuid=True)))
     status: Mapped[int | None]
     ended_at: Mapped[datetime | None]
+
+
+class TupleObject(Table):
+    """An object that was ever written through an edge, as 64 bits of its name. Kept."""
+
+    __tablename__ = "tuple_objects"
+
+    key: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+
+
+class TupleNamespace(Table):
+    """A namespace of Keto.
+
+    Attributes:
+        is_complete: Whether `tuple_objects` names every object there, as far as nobody writes
+            past the edge: it was empty when the edge first wrote to it, or was emptied since.
+    """
+
+    __tablename__ = "tuple_namespaces"
+
+    namespace: Mapped[str] = mapped_column(primary_key=True)
+    is_complete: Mapped[bool]

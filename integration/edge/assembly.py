@@ -8,6 +8,7 @@ from integration.edge.asgi import ASGIApp
 from integration.edge.attempt_log import AttemptLog
 from integration.edge.batch_check import BatchCheck
 from integration.edge.database import Database
+from integration.edge.email_guard import EmailGuard
 from integration.edge.epochs import Epochs
 from integration.edge.exchange import Exchange
 from integration.edge.flow_ticket import FlowTicket
@@ -43,6 +44,7 @@ from integration.edge.session_standings import SessionStandings
 from integration.edge.sessions import Sessions
 from integration.edge.tuple_admin import TupleAdmin
 from integration.edge.tuple_audit import TupleAudit
+from integration.edge.tuple_ledger import TupleLedger
 from integration.edge.tuple_reads import TupleReads
 from integration.edge.upstream_errors import UpstreamErrors
 from integration.edge.whoami import Whoami
@@ -90,6 +92,7 @@ def make_edge(settings: Settings) -> ASGIApp:
         gate,
         second_factors,
         RegistrationProgress(database, reader),
+        EmailGuard(forwarder, public_url=public_url),
         passwords,
         learning,
         FlowTurns(reader),
@@ -110,12 +113,14 @@ def make_edge(settings: Settings) -> ASGIApp:
     tuples = TupleReads(exchange, batch)
     admin_writes = AdminWrites(forwarder, database, locks, settings)
     keys, audit = ApiKeys(database), TupleAudit(database)
+    pages = KetoPages(forwarder, seconds=settings.upstream_timeout.total_seconds())
     tuple_admin = TupleAdmin(
         exchange,
         model=read_model(),
         keys=keys,
         locks=locks,
-        pages=KetoPages(forwarder, seconds=settings.upstream_timeout.total_seconds()),
+        pages=pages,
+        ledger=TupleLedger(database, pages),
         audit=audit,
         roles=RoleWrites(forwarder, audit, settings),
         epochs=epochs,

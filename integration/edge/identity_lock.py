@@ -95,13 +95,11 @@ class IdentityLocks:
                 await self._give_back(connection, usable=released)
 
     async def _locked(self, name: str, busy: Refusal, deadline: float) -> AsyncConnection:
-        connection = await self._connection()
+        left = max(1, int((deadline - time.monotonic()) * 1000))
+        bounds = f"SET lock_timeout = {left}; SET statement_timeout = {left + 500}"
+        connection = await self._connection(bounds.encode())
         taken = False
         try:
-            left = max(1, int((deadline - time.monotonic()) * 1000))
-            await connection.execute(
-                f"SET lock_timeout = {left}; SET statement_timeout = {left + 500}".encode()
-            )
             await connection.execute(f"SELECT pg_advisory_lock({_KEY})".encode(), (name,))
             taken = True
         except (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled) as error:
@@ -113,22 +111,31 @@ class IdentityLocks:
                 await self._give_back(connection, usable=False)
         return connection
 
-    async def _connection(self) -> AsyncConnection:
-        """Return a live connection: an old one may have died with PostgreSQL's last restart."""
+    async def _connection(self, begin: bytes) -> AsyncConnection:
+        """Return a connection that answered `begin`: an old one may have died with PostgreSQL's
+        last restart."""
         try:
             connection = await self._pool.getconn(timeout=min(self._seconds, 2.0))
             try:
-                await connection.execute(b"SELECT 1")
+                await connection.execute(begin)
             except psycopg.Error:
                 await self._give_back(connection, usable=False)
                 await self._pool.check()
                 connection = await self._pool.getconn(timeout=1.0)
+                await self._begun(connection, begin)
         except TooManyRequests as error:
             raise RefusedError(BUSY) from error
         except PoolTimeout as error:
             full = self._pool.get_stats().get("pool_size", 0) >= _MAX_HELD
             raise RefusedError(BUSY if full else DATABASE_DOWN) from error
         return connection
+
+    async def _begun(self, connection: AsyncConnection, begin: bytes) -> None:
+        try:
+            await connection.execute(begin)
+        except psycopg.Error as error:
+            await self._give_back(connection, usable=False)
+            raise RefusedError(DATABASE_DOWN) from error
 
     async def _give_back(self, connection: AsyncConnection, *, usable: bool) -> None:
         """Return a connection; one that may still hold the lock is closed, which frees it."""

@@ -28,14 +28,14 @@ class KetoPages:
         self._slots = asyncio.Semaphore(_AT_ONCE)
 
     async def first(
-        self, request: Request, query: Mapping[str, str]
+        self, request: Request, query: Mapping[str, str], *, size: int = MAX_PAGE_SIZE
     ) -> tuple[list[Relationship], bool]:
         """Return the first page of what matches, and whether there is more.
 
         Raises:
             RefusedError: Keto does not say.
         """
-        found, token = await self._page(request, query, "")
+        found, token = await self._page(request, query, "", size)
         return found, bool(token)
 
     async def each(
@@ -44,7 +44,7 @@ class KetoPages:
         """Yield every page of what matches. Raises as `first`."""
         token = ""
         while True:
-            found, token = await self._page(request, query, token)
+            found, token = await self._page(request, query, token, MAX_PAGE_SIZE)
             yield found
             if not token:
                 return
@@ -63,9 +63,9 @@ class KetoPages:
             raise RefusedError(UPSTREAM_TIMEOUT) from error
 
     async def _page(
-        self, request: Request, query: Mapping[str, str], token: str
+        self, request: Request, query: Mapping[str, str], token: str, size: int
     ) -> tuple[list[Relationship], str]:
-        asked = urlencode({**query, "page_size": MAX_PAGE_SIZE, "page_token": token})
+        asked = urlencode({**query, "page_size": size, "page_token": token})
         async with self._slots:
             answer = await self._forwarder.fetch(
                 Upstream.KETO_READ, _PATH, asked, request, body=b""

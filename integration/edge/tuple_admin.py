@@ -23,6 +23,7 @@ from integration.edge.requests import Request
 from integration.edge.role_writes import RoleWrites
 from integration.edge.routes import Route
 from integration.edge.tuple_audit import TupleAudit, shown, subjects_of, with_epochs
+from integration.edge.tuple_ledger import Object, TupleLedger
 from integration.edge.tuple_requests import (
     created,
     patch_body,
@@ -60,6 +61,7 @@ class TupleAdmin:
         keys: ApiKeys,
         locks: IdentityLocks,
         pages: KetoPages,
+        ledger: TupleLedger,
         audit: TupleAudit,
         roles: RoleWrites,
         epochs: Epochs,
@@ -69,7 +71,8 @@ class TupleAdmin:
         self._keys = keys
         self._locks = locks
         self._pages = pages
-        self._store = TupleStore(pages)
+        self._ledger = ledger
+        self._store = TupleStore(pages, ledger)
         self._audit = audit
         self._roles = roles
         self._epochs = epochs
@@ -107,7 +110,8 @@ class TupleAdmin:
                 return await self._exchange.ask(request, route, body=sent)
 
             tuples = shown(insert=left.insert, delete=left.delete)
-            return await self._written(request, ask, tuples, touched)
+            objects = {(each.namespace, each.object) for each in left.insert}
+            return await self._written(request, ask, tuples, touched, objects)
 
     async def _delete(self, request: Request, route: Route, pattern: Pattern) -> Answer:
         if pattern.is_of_authority:
@@ -130,7 +134,10 @@ class TupleAdmin:
                 return await self._written(request, ask, tuples, subjects_of((one,)))
             found = await self._store.matching(request, pattern)
             described = {"matching": pattern.to_query(), "count": len(found)}
-            return await self._written(request, ask, described, subjects_of(found))
+            answer = await self._written(request, ask, described, subjects_of(found))
+            if pattern == Pattern(pattern.namespace) and answer.status == 204:
+                await self._ledger.begin_anew(pattern.namespace)
+            return answer
 
     async def _is_of_roles(self, request: Request, writes: TupleWrites) -> bool:
         """Tell whether our own state is to change instead of Keto.
@@ -152,11 +159,17 @@ class TupleAdmin:
         ask: _Ask,
         tuples: Mapping[str, Any],
         touched: Iterable[UUID],
+        objects: Iterable[Object] = (),
     ) -> Answer:
         """Let Keto write, with the row and the epochs before and after it."""
         call_id, subjects = uuid4(), tuple(touched)
         await self._audit.begin(
-            call_id, request, action=request.method.lower(), tuples=tuples, subjects=subjects
+            call_id,
+            request,
+            action=request.method.lower(),
+            tuples=tuples,
+            subjects=subjects,
+            objects=objects,
         )
         status: int | None = None
         try:

@@ -14,6 +14,7 @@ from integration.edge.api_keys import key_id_of
 from integration.edge.asgi import Answer
 from integration.edge.database import Database
 from integration.edge.requests import Request
+from integration.edge.tuple_ledger import Object, key_of
 from policies.relationships import Relationship
 
 EDGES = UUID(int=0)
@@ -34,6 +35,8 @@ _OPEN = """
         INSERT INTO tuple_writes (id, at, api_key_id, request_id, action, tuples, subjects)
         VALUES (%s, now(), %s, %s, %s, %s, %s)
         ON CONFLICT (id) DO NOTHING
+    ), seen AS (
+        INSERT INTO tuple_objects (key) SELECT unnest(%s::bigint[]) ON CONFLICT DO NOTHING
     )
 """
 _CLOSE = """
@@ -60,15 +63,20 @@ class TupleAudit:
         action: str,
         tuples: Mapping[str, Any],
         subjects: Iterable[UUID],
+        objects: Iterable[Object] = (),
     ) -> None:
         """Write down what somebody is about to change.
+
+        Args:
+            objects: What goes into the ledger, if it is not there.
 
         Raises:
             RefusedError: the database does not answer: nothing is changed unseen.
         """
         touched = sorted(subjects)
         key_id = key_id_of(request.headers)
-        values = (call_id, key_id, request.id, action, Jsonb(tuples), touched, touched)
+        seen = [key_of(each) for each in objects]
+        values = (call_id, key_id, request.id, action, Jsonb(tuples), touched, seen, touched)
         await self._database.rows(_OPEN + _MOVE, values)
 
     async def end(

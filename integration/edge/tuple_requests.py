@@ -95,4 +95,4 @@ def patch_body(writes: TupleWrites) -> bytes:
         *({"action": "insert", "relation_tuple": each.to_json()} for each in writes.insert),
         *({"action": "delete", "relation_tuple": each.to_json()} for each in writes.delete),
     ]
-    return json.dumps(operations).encode()
+    return json.dumps(operations, separators=(",", ":")).encode()

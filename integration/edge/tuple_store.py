@@ -6,8 +6,12 @@ from collections.abc import Iterable
 from integration.edge.keto_pages import KetoPages
 from integration.edge.problems import Refusal, RefusedError
 from integration.edge.requests import Request
+from integration.edge.tuple_ledger import Object, TupleLedger
 from policies.relationships import Relationship
 from policies.tuple_deletes import MAX_MATCHES, Pattern
+
+# Of so many objects Keto is always asked.
+_FEW = 4
 
 TOO_MANY = Refusal(
     409, "too_many_tuples", f"More than {MAX_MATCHES} tuples match: delete them in parts."
@@ -17,22 +21,26 @@ TOO_MANY = Refusal(
 class TupleStore:
     """Finds tuples."""
 
-    def __init__(self, pages: KetoPages) -> None:
+    def __init__(self, pages: KetoPages, ledger: TupleLedger) -> None:
         self._pages = pages
+        self._ledger = ledger
 
     async def present(
         self, request: Request, wanted: Iterable[Relationship]
     ) -> frozenset[Relationship]:
         """Return what is there of the objects in question, at least those that are wanted.
 
-        Asks once for each object, so that a load of whole objects costs few reads.
+        Asks once for each object; of many objects, only for those that are in the ledger.
 
         Raises:
             RefusedError: Keto does not say.
         """
-        by_object: dict[tuple[str, str], list[Relationship]] = {}
+        by_object: dict[Object, list[Relationship]] = {}
         for each in wanted:
             by_object.setdefault((each.namespace, each.object), []).append(each)
+        if len(by_object) > _FEW:
+            for new in await self._ledger.new_among(request, by_object):
+                del by_object[new]
         async with self._pages.in_time():
             found = await asyncio.gather(
                 *(self._of_object(request, group) for group in by_object.values())

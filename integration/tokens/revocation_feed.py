@@ -6,6 +6,7 @@ connection.
 """
 
 import asyncio
+import contextlib
 import hashlib
 import threading
 import time
@@ -69,8 +70,11 @@ class RevocationFeed:
         self._is_failing = False
 
     def close(self) -> None:
-        """Stop looking."""
+        """Stop looking, and wait for a look under way."""
         self._closing.set()
+        thread = self._thread
+        if thread is not None:
+            thread.join(_LONGEST_SILENCE)
 
     async def current(self) -> Revocations | None:
         """Return the list as it was a second ago or later; None when nobody can tell."""
@@ -176,7 +180,8 @@ class RevocationFeed:
             self._list, self._looked_at = made, looked_at
             woken = list(self._waiting) if is_new or is_late else []
         for loop, event in woken:
-            loop.call_soon_threadsafe(event.set)
+            with contextlib.suppress(RuntimeError):  # that loop has ended
+                loop.call_soon_threadsafe(event.set)
 
 
 def _grouped(rows: Iterable[RevokedSession]) -> dict[UUID, dict[UUID, datetime]]:

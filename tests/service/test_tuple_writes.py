@@ -4,197 +4,39 @@ Roles go through the real hooks listener; what they bring about in Keto is deliv
 """
 
 import json
-import secrets
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-import httpx
 import pytest
-import uvicorn
 from sqlalchemy import text
 
-from integration import members
-from integration.db import api_keys, epochs, locks
-from integration.db import members as member_rows
+from integration.db import epochs, locks
 from integration.keto_model import read_model
-from integration.service import make_hooks
-from integration.services import Services, make_services
 from integration.tasks import sweeps
-from integration.tasks.deliver import deliver
 from policies.authority import GUEST_SUBJECT, Role
 from policies.parent_edges import MAX_CHAIN
-from policies.registration import RegistrationAttempt, new_member
 from policies.tuple_writes import MAX_OPERATIONS
-from tests.edge_stage import edge_running, free_port
-from tests.service.conftest import CLOSED, HOOK_SECRET
-
-PATH = "/admin/relation-tuples"
-ALL = ("permissions:write", "roles:write")
-
-
-@dataclass
-class Stage:
-    """An edge, and what stands behind it."""
-
-    services: Services
-    keto: Any
-    edge: httpx.Client
-    without_roles: httpx.Client
-
-    def put(self, item: dict[str, Any], **more: Any) -> httpx.Response:
-        return self.edge.put(PATH, json=item, **more)
-
-    def patch(self, *operations: tuple[str, dict[str, Any]], **more: Any) -> httpx.Response:
-        body = [{"action": action, "relation_tuple": item} for action, item in operations]
-        return self.edge.patch(PATH, json=body, **more)
-
-    def delete(self, headers: dict[str, str] | None = None, **query: str) -> httpx.Response:
-        named = {name.replace("subject_set_", "subject_set."): v for name, v in query.items()}
-        return self.edge.delete(PATH, params=named, headers=headers)
-
-    def new_member(self, role: Role = Role.USER) -> str:
-        """Return the id of somebody active."""
-        identity_id, name = uuid4(), f"ada-{secrets.token_hex(6)}"
-        attempt = RegistrationAttempt(email=f"{name}@example.test", username=name)
-        with self.services.transaction() as session:
-            members.adopt(session, identity_id, new_member(attempt), role, now=self.services.now())
-        return str(identity_id)
-
-    def relations_of(self, subject_id: str) -> set[str]:
-        found = self.keto.listed(namespace="Platform", object="main", subject_id=subject_id)
-        return {each["relation"] for each in found}
-
-    def role_of(self, subject_id: str) -> str:
-        with self.services.transaction() as session:
-            member = member_rows.get(session, UUID(subject_id))
-            assert member is not None
-            return member.role
-
-    def epoch(self, subject_id: UUID) -> int:
-        with self.services.transaction() as session:
-            return epochs.current(session, subject_id)
-
-    def audit(self) -> list[Any]:
-        with self.services.transaction() as session:
-            statement = "select * from tuple_writes order by at"
-            return list(session.execute(text(statement)).mappings())
-
-
-@contextmanager
-def hooks_running(services: Services, port: int) -> Iterator[None]:
-    server = uvicorn.Server(
-        uvicorn.Config(make_hooks(services), host="127.0.0.1", port=port, log_config=None)
-    )
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    try:
-        yield
-    finally:
-        server.should_exit = True
-        thread.join()
+from tests.tuple_stage import (
+    PATH,
+    Stage,
+    channel_owner,
+    code_of,
+    edge_of,
+    listed,
+    role_of,
+    stage_running,
+    within,
+)
 
 
 @pytest.fixture(scope="module")
 def stage(keto, database_url, valkey_url) -> Iterator[Stage]:
-    from integration.settings import Settings  # noqa: PLC0415
-
-    port = free_port()
-    settings = Settings(
-        database_url=database_url,
-        valkey_url=valkey_url,
-        hook_secret=HOOK_SECRET,
-        secret="a-secret-for-tests-alone",
-        kratos_public_url=CLOSED,
-        kratos_admin_url=CLOSED,
-        keto_read_url=keto.read_url,
-        keto_write_url=keto.write_url,
-        hooks_url=f"http://127.0.0.1:{port}/",
-        service_url=CLOSED,
-        database_timeout=timedelta(seconds=2),
-        embedded=True,
-    )
-    made = make_services(settings, pool_size=4)
-
-    def bring_about(ids) -> None:
-        for effect_id in ids:
-            deliver(services, effect_id)
-
-    services = replace(made, ring=bring_about)
-    with (
-        hooks_running(services, port),
-        edge_running(settings) as edge_port,
-        client(services, edge_port, *ALL) as full,
-        client(services, edge_port, "permissions:write") as less,
-    ):
-        yield Stage(services, keto, full, less)
-    made.close()
-
-
-@contextmanager
-def client(services: Services, port: int, *scopes: str) -> Iterator[httpx.Client]:
-    with services.transaction() as session:
-        token = api_keys.create(
-            session,
-            name="test",
-            scopes=frozenset(scopes),
-            expires_at=None,
-            now=services.now(),
-        )
-    headers = {"Authorization": f"Bearer {token}"}
-    base = f"http://127.0.0.1:{port}"
-    with httpx.Client(base_url=base, headers=headers, timeout=30, trust_env=False) as made:
-        yield made
-
-
-def channel_owner(name: str | None = None, subject_id: str | None = None) -> dict[str, Any]:
-    return {
-        "namespace": "Channel",
-        "object": name or uuid4().hex,
-        "relation": "owners",
-        "subject_id": subject_id or str(uuid4()),
-    }
-
-
-def edge_of(namespace, name, relation, other, parent, *, of=""):
-    return {
-        "namespace": namespace,
-        "object": name,
-        "relation": relation,
-        "subject_set": {"namespace": other, "object": parent, "relation": of},
-    }
-
-
-def within(below: str, above: str) -> dict[str, Any]:
-    return edge_of("Channel", below, "within", "Channel", above)
-
-
-def role_of(subject_id: str, relation: str) -> dict[str, Any]:
-    return {
-        "namespace": "Platform",
-        "object": "main",
-        "relation": relation,
-        "subject_id": subject_id,
-    }
-
-
-def listed(stage: Stage, item: dict[str, Any]) -> list[dict[str, Any]]:
-    return stage.keto.listed(namespace=item["namespace"], object=item["object"])
-
-
-def code_of(answer: httpx.Response) -> str:
-    body = answer.json()
-    assert answer.headers["content-type"] == "application/problem+json", body
-    assert body["error"]["code"] == answer.status_code
-    return body["type"].removeprefix("urn:kleis:problem:")
+    with stage_running(keto, database_url, valkey_url) as running:
+        yield running
 
 
 # As Keto answers
@@ -247,6 +89,58 @@ def test_a_patch_of_many_objects_is_written_once_however_often_it_comes(stage):
         assert stage.patch(*(("insert", each) for each in items)).status_code == 204
 
     assert sum(len(listed(stage, {"namespace": "Channel", "object": n})) for n in names) == 120
+
+
+def profiles(count: int) -> list[dict[str, Any]]:
+    return [channel_owner() | {"namespace": "Profile"} for _ in range(count)]
+
+
+def empty_profiles(stage: Stage) -> None:
+    """From here on the ledger knows every object of the namespace."""
+    assert stage.delete({"X-Kleis-Confirm": "Profile"}, namespace="Profile").status_code == 204
+
+
+def test_a_load_into_a_namespace_that_was_empty_is_written_once_without_asking(stage):
+    empty_profiles(stage)
+    items = profiles(30)
+    some_more = [each | {"subject_id": str(uuid4())} for each in items[:10]]
+    for load in (items, items, [*items, *some_more], some_more):
+        assert stage.patch(*(("insert", each) for each in load)).status_code == 204
+
+    assert len(stage.keto.listed(namespace="Profile")) == 40
+
+
+def test_a_load_after_single_writes_knows_of_them(stage):
+    empty_profiles(stage)
+    items = profiles(10)
+    for each in items[:3]:
+        stage.put(each)
+
+    assert stage.patch(*(("insert", each) for each in items)).status_code == 204
+    assert len(stage.keto.listed(namespace="Profile")) == 10
+
+
+def test_a_load_asks_where_there_was_something_before_the_ledger(stage):
+    items = [channel_owner() for _ in range(10)]
+    stage.keto.insert(*items)
+    with stage.services.transaction() as session:
+        session.execute(text("truncate tuple_objects, tuple_namespaces"))
+
+    assert stage.patch(*(("insert", each) for each in items)).status_code == 204
+    assert all(len(listed(stage, each)) == 1 for each in items)
+
+
+def test_what_a_load_writes_again_after_somebody_wrote_past_the_edge_goes_as_one(stage):
+    """The price of not asking; a single write always asks."""
+    empty_profiles(stage)
+    items = profiles(10)
+    stage.keto.insert(*items)
+    assert stage.patch(*(("insert", each) for each in items[1:])).status_code == 204
+    assert stage.put(items[0]).status_code == 201
+    assert len(stage.keto.listed(namespace="Profile")) == 19
+
+    assert stage.patch(*(("delete", each) for each in items)).status_code == 204
+    assert stage.keto.listed(namespace="Profile") == []
 
 
 def test_somebody_more_in_an_object_that_many_stand_in_is_written_once(stage):
@@ -610,6 +504,23 @@ def test_a_role_tuple_makes_the_member_what_it_says(stage):
     row = stage.audit()[-1]
     assert (row["action"], row["status"]) == ("roles", 204)
     assert row["tuples"]["insert"] == [f"Platform:main#moderators@{somebody}"]
+
+
+def test_a_change_of_role_is_in_the_log_of_authority(stage):
+    somebody, request_id = stage.new_member(), uuid4().hex
+    for _ in range(2):
+        stage.put(role_of(somebody, "creators"), headers={"X-Request-Id": request_id})
+
+    with stage.services.transaction() as session:
+        statement = text("select * from authority_audit where subject_id = :id")
+        (row,) = session.execute(statement, {"id": somebody}).mappings()
+    key_id = stage.edge.headers["authorization"].split("_")[1]
+    assert (row["actor"], row["request_id"]) == (f"key:{key_id}", request_id)
+    assert (row["action"], row["before"], row["after"]) == (
+        "role.assigned",
+        {"role": "user"},
+        {"role": "creator"},
+    )
 
 
 def test_a_role_tuple_that_is_taken_leaves_a_plain_user(stage):

@@ -36,3 +36,14 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("ended_at is null"),
     )
+    op.create_table(
+        "tuple_objects",
+        sa.Column("key", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_tuple_objects")),
+    )
+    op.create_table(
+        "tuple_namespaces",
+        sa.Column("namespace", sa.Text(), nullable=False),
+        sa.Column("is_complete", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("namespace", name=op.f("pk_tuple_namespaces")),
+    )
