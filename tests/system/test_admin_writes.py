@@ -389,6 +389,26 @@ def test_passwords_of_a_batch_enter_the_histories_of_their_own_members(admin, da
     assert kept == [0, 1]
 
 
+def test_a_batch_names_nobody_who_is_not_there(admin, database):
+    """Kratos itself undoes the whole batch for the one that exists, and names ids all the same."""
+    taken, *others = [new(secrets.token_hex(4)).to_dict() for _ in range(3)]
+    admin.post("/admin/identities", json=taken)
+    ids = [str(uuid4()) for _ in range(3)]
+    items = [
+        {"create": body, "patch_id": each} for body, each in zip((taken, *others), ids, strict=True)
+    ]
+    answer = admin.patch("/admin/identities", json={"identities": items})
+
+    assert answer.status_code == 200
+    for item, patch_id in zip(answer.json()["identities"], ids, strict=True):
+        if item["action"] == "create":
+            assert admin.get(f"/admin/identities/{item['identity']}").status_code == 200
+        else:
+            assert item["error"]["code"] == 409
+            assert item["patch_id"] == patch_id
+    assert answer.json()["identities"][0]["action"] == "error"
+
+
 def test_a_password_of_half_a_character_is_refused(admin):
     body = json.dumps(with_password("Correct-Horse-1")).replace("Horse", "\\ud800")
     answer = admin.post(
