@@ -224,7 +224,14 @@ def test_an_imported_hash_is_audited_without_the_hash(stack, identities, databas
         "",
     ],
 )
-def test_what_may_not_be_patched_is_named_and_nothing_changes(identities, member, path):
+def test_what_may_not_be_patched_is_named_and_nothing_changes(identities, member, path, eventually):
+    # The worker tells Kratos of a verification a moment later.
+    eventually(
+        lambda: (
+            identities.get_identity(member.identity_id).metadata_public
+            == {"status": "active", "role": "user"}
+        )
+    )
     before = identities.get_identity(member.identity_id)
 
     with pytest.raises(ApiException) as refused:
