@@ -427,3 +427,21 @@ def test_an_old_session_has_to_log_in_again_first(member, token, admin, api):
     assert answer.status_code == 403
     assert answer.json()["error"]["id"] == "session_refresh_required"
     assert "pending_email" not in identity_of(admin, member)["traits"]
+
+
+def test_the_reconciler_finishes_what_no_hook_told_of(member, token, admin, eventually):
+    """As if the hooks of the wish had been lost: Kratos alone knows of it."""
+    new = f"{secrets.token_hex(4)}@example.test"
+    flow = ask(member, token, email=new)
+    code = code_to(member.stack, new, eventually)
+    with psycopg.connect(member.stack.database_url) as connection:
+        connection.execute(
+            "delete from email_changes where identity_id = %s", (member.identity_id,)
+        )
+    assert member.stack.run("doctor", "--repair").returncode in (0, 1)
+    with psycopg.connect(member.stack.database_url) as connection:
+        query = "select new_email, state from email_changes where identity_id = %s"
+        assert connection.execute(query, (member.identity_id,)).fetchone() == (new, "asked")
+
+    member.verify(code, flow_id=verification_flow(flow))
+    eventually(lambda: member.me(token).json()["email"] == new)
