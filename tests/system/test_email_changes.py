@@ -16,6 +16,8 @@ from ory_client import (
 )
 from ory_client.exceptions import BadRequestException
 
+from tests.system.test_second_factors import turn_on_totp
+
 JSON = {"accept": "application/json"}
 
 
@@ -313,6 +315,21 @@ def test_the_oldest_address_takes_back_what_followed(member, token, admin, event
     answer = api().post("/api/me/email/revert", json={"ticket": later})
     assert answer.status_code == 409
     assert identity_of(admin, member)["traits"]["email"] == original
+
+
+def test_a_second_factor_that_came_with_the_change_does_not_keep_the_owner_out(
+    member, token, admin, eventually, api
+):
+    ask(member, token, email=f"{secrets.token_hex(4)}@example.test")
+    turn_on_totp(api(token))
+    ticket = ticket_to(member.stack, member.email, "about to change", eventually)
+
+    api().post("/api/me/email/revert", json={"ticket": ticket})
+
+    # It was added after the wish, so nobody knows whose it is.
+    assert "totp" not in identity_of(admin, member)["credentials"]
+    member.password = recover(api(), member.stack, member, eventually)
+    assert member.log_in()
 
 
 def test_nobody_else_gets_an_address_that_may_still_be_taken_back(
