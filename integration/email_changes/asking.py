@@ -87,7 +87,11 @@ def ask(services: Services, identity_id: UUID, wanted: str, client: Client) -> N
             raise DeniedError((replace(TAKEN, pointer="#/email"),)) from error
         with services.transaction() as session:
             recording.asked(session, identity_id, wanted, services.settings, now=services.now())
-    _expect_sent(_send_code(services, wanted, client))
+    answer = _send_code(services, wanted, client)
+    if answer.status == 404 and standing(services, identity_id).pending == wanted:
+        # Kratos lost sight of the address while another wish was replaced by this one.
+        answer = _send_code(services, wanted, client)
+    _expect_sent(answer)
 
 
 def cancel(services: Services, identity_id: UUID) -> None:
@@ -230,7 +234,8 @@ def _send_code(services: Services, email: str, client: Client) -> FlowAnswer:
 def _expect_sent(answer: FlowAnswer) -> None:
     _refuse_limited(answer)
     if answer.status != 200:
-        raise ConflictError("The code could not be sent. Please try again.")
+        why = f"{answer.status} {answer.error_id} {[m.get('id') for m in answer.messages()]}"
+        raise ConflictError("No code was sent: you may have asked for another address.", detail=why)
 
 
 def _refuse_limited(answer: FlowAnswer) -> None:

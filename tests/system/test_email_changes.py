@@ -3,6 +3,7 @@
 import re
 import secrets
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 from urllib.parse import unquote
@@ -16,6 +17,7 @@ from ory_client import (
 )
 from ory_client.exceptions import BadRequestException
 
+from tests.system.test_passwords import Client
 from tests.system.test_second_factors import turn_on_totp
 
 JSON = {"accept": "application/json"}
@@ -462,3 +464,40 @@ def test_the_reconciler_finishes_what_no_hook_told_of(member, token, admin, even
 
     member.verify(code, flow_id=verification_flow(flow))
     eventually(lambda: member.me(token).json()["email"] == new)
+
+
+def test_what_a_browser_asked_for_is_confirmed_over_the_api(member, admin, eventually):
+    """The code belongs to a flow of the browser's; the API finds it."""
+    new = f"{secrets.token_hex(4)}@example.test"
+    client = Client(member.stack, "browser")
+    with client.http:
+        assert client.log_in(member).status_code == 200
+        flow = client.start("settings")
+        traits = {"email": new, "username": member.username}
+        answer = client.submit(flow, method="profile", traits=traits)
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["identity"]["traits"]["email"] == member.email
+
+        code = code_to(member.stack, new, eventually)
+        answer = client.http.post("/api/me/email/confirm", json={"code": code})
+
+        assert (answer.status_code, answer.json()["email"]) == (200, new), answer.text
+    assert addresses_of(identity_of(admin, member)) == {new: True}
+
+
+def test_of_many_wishes_at_once_one_is_left_everywhere(member, token, admin, api):
+    wishes = [f"{number}-{member.email}" for number in range(4)]
+    clients = [api(token) for _ in wishes]
+
+    def wish(client: httpx.Client, email: str) -> int:
+        return client.post("/api/me/email", json={"email": email}).status_code
+
+    with ThreadPoolExecutor(len(wishes)) as pool:
+        answers = list(pool.map(wish, clients, wishes))
+
+    # Whoever was overtaken is told so.
+    assert set(answers) <= {202, 409, 503}
+    pending = api(token).get("/api/me/email").json()["pending"]["email"]
+    identity = identity_of(admin, member)
+    assert identity["traits"]["pending_email"] == pending
+    assert addresses_of(identity) == {member.email: True, pending: False}
