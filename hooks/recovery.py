@@ -8,8 +8,8 @@ from hooks.authentication import FromKratos
 from hooks.payloads import RecoveryCompleted, RecoverySubmitted
 from hooks.registration import ensure_registered
 from integration import effects, members
+from integration.db import member_sessions, security_events
 from integration.db import members as member_rows
-from integration.db import security_events
 from integration.dependencies import Transaction, UsesServices
 from policies.decisions import Deny, ForgetCredentials
 from policies.lifecycle import Actor, Status
@@ -43,3 +43,7 @@ def recovery_completed(
         security_events.record(session, identity_id, Kind.PASSWORD_REMOVED, {}, now)
         forgetting = ForgetCredentials(before=now.isoformat())
         effects.record(session, identity_id, (forgetting,), now=now)
+    # Kratos ends the other sessions now. Whoever knows the old password may start one again: it
+    # is held until the mailbox agrees (policies/step_up.py).
+    member_sessions.end_all(session, identity_id, reason="recovered", now=now)
+    member_rows.recovered(session, identity_id, now=now)

@@ -16,7 +16,7 @@ from hooks.payloads import (
     SettingsSubmitted,
     SettingsTraitsSubmitted,
 )
-from integration import password_changes, second_factors
+from integration import factor_enrolment, password_changes, second_factors
 from integration.db import email_changes, epochs, members, passwords
 from integration.dependencies import Transaction, UsesServices
 from integration.email_changes import recording
@@ -103,7 +103,8 @@ def settings_password_completed(
 def settings_factor_completed(
     payload: SettingsFactorCompleted, session: Transaction, services: UsesServices
 ) -> None:
-    """A second factor came or went: the member is told."""
+    """A second factor came or went: the member is told, and asked for it or not any more."""
+    factor_enrolment.refresh(session, services, payload.identity_id)
     second_factors.record(
         session,
         payload.identity_id,

@@ -6,7 +6,8 @@
     ├── InvalidInputError         what was sent cannot be used as it is
     ├── UnauthenticatedError      the caller did not prove who it is
     ├── ForbiddenError            the caller is known and may not
-    ├── StaleSessionError         the caller may once it has proven again who it is
+    │   ├── SecondFactorNeededError     not before a second factor is given
+    │   └── ReauthenticationRequiredError not before it proves again who it is
     ├── WrongPasswordError        the caller's present password is another one
     ├── DeniedError               a policy said no, for reasons the caller can do something about
     ├── LimitedError              too often; the same may be tried again after a while
@@ -20,6 +21,7 @@ How an error becomes an answer is decided where answers are made: `integration.a
 for clients, `hooks.replies` for Kratos, `integration.cli` for operators.
 """
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from policies.decisions import Reason
@@ -30,10 +32,25 @@ class KleisError(Exception):
 
     code: ClassVar[str]
 
-    def __init__(self, message: str, *, detail: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        detail: str = "",
+        problem: str = "",
+        facts: Mapping[str, object] | None = None,
+    ) -> None:
+        """Raise with words for the caller.
+
+        Args:
+            problem: A closer name for programs than the class has, snake case.
+            facts: What a program may want to know besides; travels with the name.
+        """
         super().__init__(message)
         self.message = message
         self.detail = detail
+        self.problem = problem or self.code
+        self.facts = dict(facts or {})
 
 
 class NotFoundError(KleisError):
@@ -56,7 +73,15 @@ class ForbiddenError(KleisError):
     code = "forbidden"
 
 
-class StaleSessionError(KleisError):
+class SecondFactorNeededError(ForbiddenError):
+    """Kratos' own name: its clients know what to do."""
+
+    code = "session_aal2_required"
+
+
+class ReauthenticationRequiredError(ForbiddenError):
+    """Kratos' own name: its clients know what to do."""
+
     code = "session_refresh_required"
 
 

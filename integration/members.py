@@ -10,14 +10,22 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from integration import effects
-from integration.db import epochs, flows, inbox, members
+from integration import effects, grant_endings
+from integration.db import epochs, flows, inbox, member_sessions, members
 from integration.db.tables import Member
 from integration.errors import ConflictError, NotFoundError
 from policies import progress
 from policies.authority import Role
-from policies.decisions import Deny, SyncAuthority
-from policies.lifecycle import Actor, Status, Transition, Trigger, decide_transition, effects_of
+from policies.decisions import Deny, EndSessions, SyncAuthority
+from policies.lifecycle import (
+    FINAL,
+    Actor,
+    Status,
+    Transition,
+    Trigger,
+    decide_transition,
+    effects_of,
+)
 from policies.registration import NewMember
 from policies.verification import decide_recording, decide_resend, decide_verification
 
@@ -136,6 +144,7 @@ def assign_role(session: Session, identity_id: UUID, role: Role, *, now: datetim
         raise NotFoundError("There is no such member.", detail=str(identity_id))
     if member.role != role:
         member.role = role
+        member.role_changed_at = now
         epochs.move(session, identity_id, authority=True)
         effects.record(session, identity_id, effects.TELL_ORY, now=now)
 
@@ -151,6 +160,8 @@ def _take(
 ) -> Status:
     for arrow in walk:
         members.move(session, member, arrow, actor, reason=reason, now=now)
+    if walk[-1].target in FINAL:
+        grant_endings.end_all(session, member.identity_id, reason=walk[-1].target, now=now)
     _follow(session, member.identity_id, walk, now=now)
     return walk[-1].target
 
@@ -160,7 +171,12 @@ def _follow(
 ) -> None:
     """Ask for what a walk brings about; who remembers the member has to ask again."""
     following = effects_of(walk)
+    if EndSessions() in following:
+        # Tokens of these sessions end with this transaction, whenever Kratos hears of it.
+        member_sessions.end_all(session, identity_id, reason=walk[-1].target, now=now)
     epochs.move(session, identity_id, authority=SyncAuthority() in following)
+    if EndSessions() in following:
+        member_sessions.end_all(session, identity_id, reason=str(walk[-1].target), now=now)
     effects.record(session, identity_id, following, now=now)
 
 

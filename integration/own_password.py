@@ -6,18 +6,18 @@ counts like every failed login; the new one goes through the settings flow with 
 
 from integration.errors import (
     DeniedError,
-    StaleSessionError,
+    ReauthenticationRequiredError,
     UpstreamUnavailableError,
     WrongPasswordError,
 )
-from integration.ory.own_edge import Client, FlowAnswer, OpenFlow, OwnEdge
+from integration.ory.own_edge import AskingClient, FlowAnswer, OpenFlow, OwnEdge
 from policies.decisions import Reason
 
 _WRONG_CREDENTIALS = 4000006
 _CHANGED = "success"
 
 
-def change(edge: OwnEdge, client: Client, *, identifier: str, current: str, new: str) -> None:
+def change(edge: OwnEdge, client: AskingClient, *, identifier: str, current: str, new: str) -> None:
     """Change the password of the member whose session `client` has. Every session ends by it.
 
     Args:
@@ -27,7 +27,7 @@ def change(edge: OwnEdge, client: Client, *, identifier: str, current: str, new:
         WrongPasswordError: `current` is not the password.
         DeniedError: the rules refuse `new`, with every reason.
         LimitedError: too many attempts.
-        StaleSessionError: the session needs more than its password.
+        ReauthenticationRequiredError: the session needs more than its password.
         UpstreamUnavailableError: worth trying again.
     """
     _prove(edge, client, identifier, current)
@@ -48,7 +48,7 @@ def change(edge: OwnEdge, client: Client, *, identifier: str, current: str, new:
     raise DeniedError(reasons)
 
 
-def _prove(edge: OwnEdge, client: Client, identifier: str, current: str) -> None:
+def _prove(edge: OwnEdge, client: AskingClient, identifier: str, current: str) -> None:
     flow = _started(edge.start("login", client, refresh="true"))
     answer = edge.submit(flow, method="password", identifier=identifier, password=current)
     _refuse_what_is_no_answer(answer)
@@ -74,7 +74,7 @@ def _refuse_what_is_no_answer(answer: FlowAnswer) -> None:
     if answer.status == 429:
         raise answer.limited()
     if answer.status in (401, 403):
-        raise StaleSessionError(
+        raise ReauthenticationRequiredError(
             "Please log in again to confirm that it is you.", detail=answer.error_id
         )
 

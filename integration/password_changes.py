@@ -8,7 +8,7 @@ from argon2 import PasswordHasher
 from sqlalchemy.orm import Session
 
 from integration import effects
-from integration.db import inbox, members, outbox, passwords, security_events
+from integration.db import inbox, member_sessions, members, outbox, passwords, security_events
 from integration.services import Services
 from policies import user_agents
 from policies.decisions import EndOlderSessions, ForgetCredentials, PublishEvent, SendMail
@@ -33,6 +33,9 @@ def record(session: Session, identity_id: UUID, attempt_id: UUID | None, *, now:
     if attempt_id is not None and not inbox.claim(session, f"password:{attempt_id}"):
         return
     changed = passwords.promote(session, attempt_id, identity_id)
+    # Tokens of these sessions end with this transaction; Kratos' own rows follow.
+    member_sessions.end_all(session, identity_id, reason="password_changed", now=now, before=now)
+    members.password_chosen(session, identity_id)
     effects.record_later(
         session,
         identity_id,

@@ -4,10 +4,12 @@ One process, but each listener has an event loop, threads and database connectio
 call that drives a Kratos flow waits for a hook, which must find a free thread.
 """
 
+import asyncio
 import signal
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from types import FrameType
 from typing import Any
 
@@ -15,16 +17,32 @@ import structlog
 import uvicorn
 from fastapi import FastAPI, Request, Response
 
-from hooks import admin, courier, login, recovery, registration, verification
+from hooks import (
+    admin,
+    authority,
+    courier,
+    login,
+    recovery,
+    registration,
+    relation_tuples,
+    verification,
+)
 from hooks import settings as settings_hooks
 from integration.api import (
+    auth_login,
+    auth_register,
     flows,
     health,
+    jwks,
     me,
     me_email,
     me_password,
+    me_second_factor,
     me_security_events,
+    me_sessions,
     problems,
+    revocations,
+    tokens,
     well_known,
 )
 from integration.services import Services, make_services
@@ -37,7 +55,33 @@ _REQUEST_ID = "x-request-id"
 _TITLE = "Kleis"
 _VERSION = "1"
 _SUMMARY = "The identity layer on Ory Kratos and Ory Keto"
-_ROUTED = (health, well_known, me, me_email, me_password, me_security_events, flows)
+_ROUTED = (
+    health,
+    well_known,
+    jwks,
+    auth_register,
+    auth_login,
+    me,
+    me_email,
+    me_password,
+    me_sessions,
+    me_second_factor,
+    me_security_events,
+    flows,
+    tokens,
+    revocations,
+)
+_HOOKS = (
+    registration,
+    verification,
+    recovery,
+    login,
+    settings_hooks,
+    courier,
+    admin,
+    authority,
+    relation_tuples,
+)
 
 
 def make_api(services: Services) -> FastAPI:
@@ -46,6 +90,7 @@ def make_api(services: Services) -> FastAPI:
         title=_TITLE,
         version=_VERSION,
         summary=_SUMMARY,
+        lifespan=_live,
         openapi_url="/api/openapi.json",
         docs_url=None,
         redoc_url=None,
@@ -60,12 +105,18 @@ def make_api(services: Services) -> FastAPI:
     return app
 
 
+@asynccontextmanager
+async def _live(app: FastAPI) -> AsyncIterator[None]:
+    yield
+    await asyncio.to_thread(revocations.close, app)
+
+
 def make_hooks(services: Services) -> FastAPI:
     """Return what Kratos alone may call."""
     app = FastAPI(title="Kleis hooks", openapi_url=None)
     app.state.services = services
     problems.install(app)
-    for module in (registration, verification, recovery, login, settings_hooks, courier, admin):
+    for module in _HOOKS:
         app.include_router(module.router)
     app.get("/health/alive")(health.alive)
     app.middleware("http")(_log_request)

@@ -9,7 +9,7 @@ import httpx
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from integration.db import sessions
+from integration.db import locks, sessions
 from integration.db.sessions import Bell, Ring, SessionFactory
 from integration.doorbell import Doorbell, check_broker, make_celery
 from integration.epoch_channel import EpochBell
@@ -48,6 +48,7 @@ class Services:
             yield session
 
     def close(self) -> None:
+        self.keto.close()
         self.engine.dispose()
 
 
@@ -70,7 +71,11 @@ def make_services(settings: Settings, *, pool_size: int = 10) -> Services:
         session_factory=sessions.make_session_factory(engine),
         kratos=Kratos(admin=client(settings.kratos_admin_url), public=public),
         flows=KratosFlows(public),
-        keto=Keto(read=client(settings.keto_read_url), write=client(settings.keto_write_url)),
+        keto=Keto(
+            read=client(settings.keto_read_url),
+            write=client(settings.keto_write_url),
+            turn=lambda left: locks.tuple_lock(engine, timeout=left or settings.database_timeout),
+        ),
         edge=OwnEdge(
             client(settings.edge_url, settings.forward_timeout), settings.secret.get_secret_value()
         ),

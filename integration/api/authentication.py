@@ -1,61 +1,65 @@
-"""Who is calling: a member with a Kratos session, or a service with an API key."""
+"""Who is calling: a member with a session or an access token, or a service with an API key."""
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request
 
-from integration.db import api_keys, members
-from integration.db.tables import Member, Profile
-from integration.dependencies import UsesServices
-from integration.errors import ForbiddenError, UnauthenticatedError, UpstreamUnavailableError
-from integration.ory.kratos import KratosSession
+from integration import session_callers
+from integration.db import api_keys, member_sessions, members
+from integration.dependencies import UsesKeyRing, UsesServices
+from integration.errors import ReauthenticationRequiredError, UnauthenticatedError
 from integration.services import Services
-from policies.decisions import Deny
-from policies.lifecycle import Status
-from policies.login import decide_login
+from integration.session_callers import Caller, SessionCaller
+from integration.tokens import access
+from integration.tokens.access import InvalidTokenError
+from integration.tokens.key_ring import KeyRing
+from policies import step_up
+from policies.access_claims import is_outdated
 from policies.scopes import permits
 
-_CREDENTIALS = ("cookie", "x-session-token", "authorization")
+_BEARER = "bearer "
 _KEY_PREFIX = "bearer kleis_"
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """A member whose session is valid and whose state lets it in."""
-
-    member: Member
-    profile: Profile
-    kratos_session: KratosSession
-
-
-def credentials(request: Request) -> dict[str, str]:
-    """Return the headers by which Kratos recognises a session."""
-    return {name: request.headers[name] for name in _CREDENTIALS if name in request.headers}
-
-
-def authenticate(request: Request, services: UsesServices) -> Caller:
-    """Ask Kratos for the session and our own table for the state: both must say yes.
+def authenticate(request: Request, services: UsesServices, key_ring: UsesKeyRing) -> Caller:
+    """Take an access token where one was sent, else a Kratos session.
 
     Raises:
         UnauthenticatedError: no valid session.
         ForbiddenError: the member's state does not let it in.
+        SecondFactorNeededError: the session is good for nothing before a second factor.
     """
-    given = credentials(request)
-    kratos_session = services.kratos.whoami(given) if given else None
-    if kratos_session is None:
-        raise UnauthenticatedError("Please log in.")
-    identity_id = kratos_session.identity.id
-    with services.transaction() as session:
-        member = members.get(session, identity_id)
-        profile = members.profile(session, identity_id)
-    decision = decide_login(None if member is None else Status(member.status))
-    if isinstance(decision, Deny):
-        reason = decision.reasons[0]
-        raise ForbiddenError(reason.text, detail=reason.code)
-    if member is None or profile is None:
-        raise UpstreamUnavailableError("Your account is still being set up.")
-    return Caller(member, profile, kratos_session)
+    token = _access_token(request)
+    if token is None:
+        return authenticate_session(request, services)
+    return _by_access_token(services, key_ring, token)
+
+
+def authenticate_session(request: Request, services: UsesServices) -> SessionCaller:
+    """Ask Kratos for the session and our own tables for the rest: all must say yes.
+
+    An access token is no session: it gives no further tokens. Raises as `authenticate`.
+    """
+    return session_callers.of_session(services, request.headers)
+
+
+MemberCalling = Annotated[Caller, Depends(authenticate)]
+SessionCalling = Annotated[SessionCaller, Depends(authenticate_session)]
+
+
+def require_recent(caller: MemberCalling, services: UsesServices) -> Caller:
+    """Return the caller when it proved within the last 15 minutes who it is.
+
+    Raises:
+        ReauthenticationRequiredError: it did not; as `authenticate`.
+    """
+    if not step_up.is_recent(caller.authenticated_at, services.now()):
+        raise ReauthenticationRequiredError("Please log in again to do this.")
+    return caller
+
+
+# What is privileged: password, e-mail address, second factors, deletion, connections.
+RecentlyAuthenticated = Annotated[Caller, Depends(require_recent)]
 
 
 def has_scope(request: Request, services: Services, scope: str) -> bool:
@@ -69,4 +73,41 @@ def has_scope(request: Request, services: Services, scope: str) -> bool:
         return key is not None and permits(frozenset(key.scopes), scope)
 
 
-MemberCalling = Annotated[Caller, Depends(authenticate)]
+def _by_access_token(services: Services, key_ring: KeyRing, token: str) -> Caller:
+    """The signature says who it was; our tables say whether that still means something."""
+    try:
+        claims = key_ring.verify(token)
+    except InvalidTokenError as error:
+        raise UnauthenticatedError("Please log in.", detail=str(error)) from error
+    with services.transaction() as session:
+        member = members.get(session, claims.identity_id)
+        profile = members.profile(session, claims.identity_id)
+        row = member_sessions.get(session, claims.session_id)
+    if (
+        row is None
+        or row.identity_id != claims.identity_id
+        or row.ended_at is not None
+        or row.expires_at <= services.now()
+    ):
+        raise UnauthenticatedError("Please log in.", detail="session_ended")
+    member, profile = session_callers.let_in(services, member, profile, row, aal=row.aal)
+    if is_outdated(
+        roles=claims.roles,
+        issued_at=claims.issued_at,
+        role=member.role,
+        role_changed_at=member.role_changed_at,
+    ):
+        raise UnauthenticatedError("Please refresh your token.", detail="role changed since")
+    return Caller(
+        member=member,
+        profile=profile,
+        session_id=row.session_id,
+        aal=row.aal,
+        authenticated_at=row.authenticated_at,
+    )
+
+
+def _access_token(request: Request) -> str | None:
+    value = request.headers.get("authorization", "")
+    token = value[len(_BEARER) :].strip() if value.lower().startswith(_BEARER) else ""
+    return token if access.is_access_token(token) else None

@@ -1,24 +1,59 @@
-"""Which client a request of ours comes from, for asking the edge on its behalf."""
+"""What the edge tells about the client of a request, and what the client proves."""
 
 from typing import Annotated
 
 from fastapi import Depends, Request
 
-from integration.api.authentication import credentials
-from integration.ory.own_edge import Client
+from integration.dependencies import UsesServices
+from integration.errors import InvalidInputError
+from integration.ory.own_edge import AskingClient
+from integration.session_callers import credentials
+from integration.tokens import dpop
+from integration.tokens.clients import Client
+from integration.tokens.dpop import DpopClaim, InvalidProofError
+from integration.tokens.signer import issuer
 
-_UNKNOWN = "0.0.0.0"  # noqa: S104 - nothing listens
-# Set by the edge, which alone reaches this process.
+_UNKNOWN = "0.0.0.0"  # noqa: S104 - nobody listens there
+# Set by the edge alone (integration/edge/forwarding.py).
 _ADDRESS = "true-client-ip"
+_PROOF = "dpop"
 
 
-def client_of(request: Request) -> Client:
-    """Return the client, with the credentials of its session."""
+def read_client(request: Request, services: UsesServices) -> Client:
+    """Return who asks.
+
+    Raises:
+        InvalidInputError: it sent a proof of possession that does not hold.
+    """
     return Client(
-        address=request.headers.get(_ADDRESS, _UNKNOWN),
+        address=request.headers.get(_ADDRESS, ""),
         user_agent=request.headers.get("user-agent", ""),
-        credentials=credentials(request),
+        proof=_proof(request, services),
     )
 
 
-AskingClient = Annotated[Client, Depends(client_of)]
+def read_asking(request: Request) -> AskingClient:
+    """Return for whom the edge is asked, with the credentials of its session."""
+    return AskingClient(
+        address=request.headers.get(_ADDRESS) or _UNKNOWN,
+        user_agent=request.headers.get("user-agent", ""),
+        request_id=request.headers.get("x-request-id", ""),
+        credentials=credentials(request.headers),
+    )
+
+
+def _proof(request: Request, services: UsesServices) -> DpopClaim | None:
+    proofs = request.headers.getlist(_PROOF)
+    if not proofs:
+        return None
+    if len(proofs) > 1:
+        raise InvalidInputError("A request has one DPoP proof.")
+    url = issuer(services.settings) + request.url.path
+    try:
+        return dpop.read(proofs[0], method=request.method, url=url, now=services.now())
+    except InvalidProofError as error:
+        raise InvalidInputError("The DPoP proof does not hold.", detail=str(error)) from error
+
+
+CallingClient = Annotated[Client, Depends(read_client)]
+AskedFor = Annotated[AskingClient, Depends(read_asking)]

@@ -8,13 +8,13 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, StringConstraints
 
-from integration.api.authentication import Caller, MemberCalling
-from integration.api.clients import AskingClient
-from integration.api.privileged import RecentlyAuthenticated
+from integration.api.authentication import MemberCalling, RecentlyAuthenticated
+from integration.api.clients import AskedFor
 from integration.api.problems import problem
 from integration.dependencies import UsesServices
 from integration.email_changes import asking
 from integration.services import Services
+from integration.session_callers import Caller
 from policies.email_changes import State
 
 router = APIRouter(prefix="/api/me/email", tags=["me"])
@@ -63,7 +63,7 @@ def get_email(caller: MemberCalling, services: UsesServices) -> EmailView:
 def ask_for_email(
     wanted: EmailWanted,
     caller: RecentlyAuthenticated,
-    client: AskingClient,
+    client: AskedFor,
     services: UsesServices,
 ) -> EmailView:
     """Ask for another address: a code goes there, a notice to the present one.
@@ -83,7 +83,7 @@ def cancel_email(caller: MemberCalling, services: UsesServices) -> None:
 
 @router.post("/confirm")
 def confirm_email(
-    given: CodeGiven, caller: MemberCalling, client: AskingClient, services: UsesServices
+    given: CodeGiven, caller: MemberCalling, client: AskedFor, services: UsesServices
 ) -> EmailView:
     """Prove the address by the code from its mail; from now on it is the member's."""
     asking.confirm(services, caller.member.identity_id, given.code, client)

@@ -7,7 +7,7 @@ from pydantic import BaseModel, SecretStr, StringConstraints
 
 from integration import own_password
 from integration.api.authentication import MemberCalling
-from integration.api.clients import AskingClient
+from integration.api.clients import AskedFor
 from integration.dependencies import UsesServices
 
 router = APIRouter(prefix="/api/me/password", tags=["me"])
@@ -29,7 +29,7 @@ class PasswordChanged(BaseModel):
 
 @router.post("")
 def change_password(
-    wanted: PasswordChange, caller: MemberCalling, client: AskingClient, services: UsesServices
+    wanted: PasswordChange, caller: MemberCalling, client: AskedFor, services: UsesServices
 ) -> PasswordChanged:
     """Change the password; every session ends, the caller's too, and a mail tells of it.
 

@@ -20,7 +20,8 @@ STATUS_OF: dict[type[errors.KleisError], HTTPStatus] = {
     errors.InvalidInputError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.UnauthenticatedError: HTTPStatus.UNAUTHORIZED,
     errors.ForbiddenError: HTTPStatus.FORBIDDEN,
-    errors.StaleSessionError: HTTPStatus.FORBIDDEN,
+    errors.SecondFactorNeededError: HTTPStatus.FORBIDDEN,
+    errors.ReauthenticationRequiredError: HTTPStatus.FORBIDDEN,
     errors.WrongPasswordError: HTTPStatus.FORBIDDEN,
     errors.DeniedError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.LimitedError: HTTPStatus.TOO_MANY_REQUESTS,
@@ -44,6 +45,9 @@ def problem(
     body = {"type": f"urn:kleis:problem:{code}", "title": title, "status": int(status), **members}
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
         headers = {**_RETRY_AFTER, **(headers or {})}
+    if status is HTTPStatus.UNAUTHORIZED:
+        # Source: RFC 9110, section 15.5.2; RFC 6750, section 3.
+        headers = {"WWW-Authenticate": "Bearer", **(headers or {})}
     return JSONResponse(body, status, headers, media_type="application/problem+json")
 
 
@@ -52,8 +56,9 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(errors.KleisError)
     def of_ours(_: Request, error: errors.KleisError) -> JSONResponse:
-        log.info("refused", code=error.code, detail=error.detail or None)
-        return problem(STATUS_OF[type(error)], error.code, error.message)
+        log.info("refused", code=error.problem, detail=error.detail or None)
+        status = STATUS_OF[type(error)]
+        return problem(status, error.problem, error.message, headers=None, **error.facts)
 
     @app.exception_handler(errors.DeniedError)
     def of_a_policy(_: Request, error: errors.DeniedError) -> JSONResponse:

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
-from integration.db import email_changes, passwords, security_events
+from integration.db import admin_audit, email_changes, passwords, security_events
 from integration.db.tables import LifecycleEvent, Member, Profile, RecommendationProfile
 from policies.lifecycle import Actor, Status, Transition
 from policies.registration import NewMember
@@ -19,6 +19,16 @@ def get(session: Session, identity_id: UUID) -> Member | None:
 
 def profile(session: Session, identity_id: UUID) -> Profile | None:
     return session.get(Profile, identity_id)
+
+
+def find(session: Session, identifier: str) -> Member | None:
+    """Return the member that logs in with an e-mail address or username."""
+    named = identifier.strip().lower()
+    return session.scalars(
+        select(Member)
+        .where(or_(func.lower(Member.email) == named, func.lower(Member.username) == named))
+        .limit(1)
+    ).first()
 
 
 def lock(session: Session, identity_id: UUID) -> Member | None:
@@ -115,6 +125,20 @@ def record(
     )
 
 
+def recovered(session: Session, identity_id: UUID, *, now: datetime) -> None:
+    """Note that the owner of the address got the account back: its password may be a stranger's."""
+    session.execute(
+        update(Member).where(Member.identity_id == identity_id).values(recovered_at=now)
+    )
+
+
+def password_chosen(session: Session, identity_id: UUID) -> None:
+    """Note that the member chose a password: it is nobody else's."""
+    session.execute(
+        update(Member).where(Member.identity_id == identity_id).values(recovered_at=None)
+    )
+
+
 def in_status_since(
     session: Session, status: Status, before: datetime, *, limit: int = 500
 ) -> list[UUID]:
@@ -171,3 +195,4 @@ def _forget_traits(session: Session, member: Member) -> None:
             session.delete(row)
     for belongings in (passwords, email_changes, security_events):
         belongings.forget(session, member.identity_id)
+    admin_audit.forget_person(session, member.identity_id)

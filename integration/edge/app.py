@@ -7,12 +7,14 @@ from typing import Protocol
 
 import structlog
 
-from integration.edge import canonical, client_address, headers, on_behalf
+from integration import on_behalf
+from integration.edge import canonical, client_address, headers, keto_rules
 from integration.edge.api_keys import ApiKeys
 from integration.edge.asgi import Answer, RawHeaders, Receive, Reply, Scope, Send, header
 from integration.edge.bodies import ClientGoneError, RequestBody
 from integration.edge.client_watch import ClientWatch
 from integration.edge.handlings import Handlings
+from integration.edge.hot_whoami import HotWhoami
 from integration.edge.problems import (
     HEADERS_TOO_LARGE,
     INTERNAL,
@@ -48,16 +50,19 @@ class Edge:
         settings: Settings,
         keys: ApiKeys,
         handlings: Handlings,
+        hot: HotWhoami,
         parts: Sequence[Part],
         finishing: Sequence[Callable[[], Awaitable[None]]],
     ) -> None:
         """Args:
+        hot: Asked before anything is made of a request.
         parts: Started in this order, closed in reverse.
         finishing: Lets work that nobody waits for come to its end, before any part is closed.
         """
         self._settings = settings
         self._keys = keys
         self._handlings = handlings
+        self._hot = hot
         self._parts = tuple(parts)
         self._finishing = tuple(finishing)
 
@@ -65,7 +70,8 @@ class Edge:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         elif scope["type"] == "http":
-            await self._answer(scope, receive, send)
+            if not await self._hot.answered(scope, send):
+                await self._answer(scope, receive, send)
         else:
             await send({"type": "websocket.close", "code": 1000})
 
@@ -126,28 +132,36 @@ class Edge:
             raise RefusedError(framing)
         raw_path: bytes = scope["raw_path"]
         fault = canonical.path_fault(raw_path)
-        if fault is None and is_misspelt(raw_path.decode("ascii")):
-            fault = canonical.NOT_CANONICAL
+        if fault is not None:
+            raise RefusedError(fault)
+        path = raw_path.decode("ascii")
+        if is_misspelt(path):
+            raise RefusedError(canonical.NOT_CANONICAL)
         query = scope["query_string"].decode("latin-1")
-        fault = fault or canonical.query_fault(raw_path.decode("latin-1"), query)
+        fault = canonical.query_fault(path, query) or keto_rules.depth_fault(path, query)
         if fault is not None:
             raise RefusedError(fault)
         body.refuse_if_declared_too_large()
         peer = scope.get("client")
         return Request(
             method=scope["method"],
-            path=raw_path.decode("ascii"),
+            path=path,
             query=query,
             headers=fields,
-            client_address=on_behalf.client_address(
-                fields, self._settings.secret.get_secret_value()
-            )
-            or client_address.decide(
-                peer[0] if peer else None, fields, self._settings.trusted_proxies
-            ),
+            client_address=self._client_address(peer[0] if peer else None, fields, raw_path),
             id=request_id,
             body=body,
         )
+
+    def _client_address(self, peer: str | None, fields: RawHeaders, path: bytes) -> str:
+        """Return who asks: the service may speak for a client of its own."""
+        said = header(fields, on_behalf.HEADER.encode())
+        if said is not None:
+            secret = self._settings.secret.get_secret_value()
+            named = on_behalf.read(secret, said, path.decode("ascii"), now=time.time())
+            if named is not None:
+                return named
+        return client_address.decide(peer, fields, self._settings.trusted_proxies)
 
     async def _watched(self, request: Request, route: Route, reply: Reply) -> None:
         """Answer, but stop when the client leaves."""

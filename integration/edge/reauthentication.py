@@ -10,7 +10,7 @@ from urllib.parse import quote
 from integration.edge.asgi import Answer, RawHeaders
 from integration.edge.guards import Submit
 from integration.edge.problems import Refusal, json_answer
-from policies.reauthentication import PRIVILEGED_FOR
+from policies.step_up import PRIVILEGED_FOR
 
 # The longest that may pass between our look at the session and Kratos': else both would differ.
 _MARGIN = timedelta(seconds=45)

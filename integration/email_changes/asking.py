@@ -14,7 +14,7 @@ from integration import password_changes
 from integration.db import email_changes, locks, members
 from integration.email_changes import following, recording, tickets
 from integration.errors import ConflictError, DeniedError, KleisError, NotFoundError
-from integration.ory.own_edge import Client, FlowAnswer
+from integration.ory.own_edge import AskingClient, FlowAnswer
 from integration.rules import registration_rules
 from integration.services import Services
 from policies.decisions import Deny, Reason, decide_all
@@ -66,7 +66,7 @@ def standing(services: Services, identity_id: UUID) -> Standing:
         )
 
 
-def ask(services: Services, identity_id: UUID, wanted: str, client: Client) -> None:
+def ask(services: Services, identity_id: UUID, wanted: str, client: AskingClient) -> None:
     """Put an address where it waits to be proven, and have a code sent to it.
 
     Asking again for the same address sends another code.
@@ -139,7 +139,7 @@ def give_way(services: Services, email: str) -> None:
         log.warning("address_not_let_go", code=error.code, detail=error.detail)
 
 
-def confirm(services: Services, identity_id: UUID, code: str, client: Client) -> None:
+def confirm(services: Services, identity_id: UUID, code: str, client: AskingClient) -> None:
     """Prove the address that waits by the code from its mail, and make it the member's.
 
     Raises:
@@ -224,7 +224,7 @@ def _refuse_unless_allowed(services: Services, identity_id: UUID, wanted: str) -
         raise DeniedError(tuple(replace(each, pointer="#/email") for each in decision.reasons))
 
 
-def _send_code(services: Services, email: str, client: Client) -> FlowAnswer:
+def _send_code(services: Services, email: str, client: AskingClient) -> FlowAnswer:
     flow = services.edge.start("verification", client.anonymous())
     if isinstance(flow, FlowAnswer):
         return flow

@@ -5,7 +5,7 @@ from uuid import UUID
 from integration.db import email_changes, members, security_events
 from integration.email_changes import recording
 from integration.errors import ConflictError, UpstreamUnavailableError
-from integration.ory.kratos import Identity
+from integration.ory.kratos_models import Identity
 from integration.services import Services
 from policies.email_changes import (
     OPEN,

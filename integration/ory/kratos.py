@@ -2,92 +2,17 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
 import httpx
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from integration.errors import NotFoundError, UpstreamRefusedError
 from integration.ory.identity_changes import IdentityChanges
+from integration.ory.kratos_models import Extension, Identity, KratosSession
 from integration.ory.transport import send
 
-
-def _object_or_none(value: object) -> object:
-    """Take what an admin may have put there: any JSON at all, as far as Kratos is concerned."""
-    return value if isinstance(value, dict) else None
-
-
-Metadata = Annotated[dict[str, Any] | None, BeforeValidator(_object_or_none)]
-
-
-class Address(BaseModel):
-    """One verifiable address of an identity."""
-
-    value: str
-    verified: bool = False
-    via: str = "email"
-
-
-class Identity(BaseModel):
-    """What we read of a Kratos identity; unknown fields of newer versions are ignored."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    id: UUID
-    state: str = "active"
-    traits: dict[str, Any]
-    metadata_public: Metadata = None
-    verifiable_addresses: list[Address] | None = None
-    created_at: AwareDatetime
-
-    @property
-    def email(self) -> str:
-        return str(self.traits.get("email", "")).lower()
-
-    @property
-    def pending_email(self) -> str:
-        """The address a member asked for and has not proven, in lower case; mostly ""."""
-        return str(self.traits.get("pending_email", "")).lower()
-
-    def is_enabled(self) -> bool:
-        return self.state == "active"
-
-    def is_verified(self) -> bool:
-        """Is the address in `traits.email` verified?"""
-        return self.is_address_verified(self.email)
-
-    def is_address_verified(self, email: str) -> bool:
-        return any(
-            address.verified and address.value.lower() == email
-            for address in self.verifiable_addresses or ()
-        )
-
-
-class AuthenticationMethod(BaseModel):
-    """One proof in a session's history; Kratos appends one with every login and refresh."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    method: str = ""
-
-
-class KratosSession(BaseModel):
-    """A valid session of Kratos."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    id: UUID
-    identity: Identity
-    authenticated_at: AwareDatetime | None = None
-    expires_at: AwareDatetime | None = None
-    authenticator_assurance_level: str = Field(default="aal1")
-    authentication_methods: list[AuthenticationMethod] | None = None
-
-    @property
-    def methods(self) -> list[str]:
-        """How the member proved who it is, in order: `password`, `totp`, ..."""
-        return [each.method for each in self.authentication_methods or ()]
+_FEW_SESSIONS = 3
 
 
 class Kratos:
@@ -178,17 +103,24 @@ class Kratos:
             return
 
     def end_sessions_before(self, identity_id: UUID, moment: datetime) -> None:
-        """End the sessions of an identity whose last authentication is before a moment."""
+        """End the sessions of an identity whose last authentication is before a moment.
+
+        Where there are many and none is newer, one call ends all; who logs in during this very
+        call logs in again.
+        """
         path = f"/admin/identities/{identity_id}/sessions"
         query: dict[str, str | int] = {"active": "true", "page_size": 250}
         try:
             found = list(self._pages(path, query))
         except NotFoundError:
             return
-        for item in found:
-            # Both moments have an offset; Kratos writes nanoseconds, which 3.11 reads.
-            if datetime.fromisoformat(item["authenticated_at"]) < moment:
-                self.end_session(UUID(item["id"]))
+        # Both moments have an offset; Kratos writes nanoseconds, which 3.11 reads.
+        older = [i for i in found if datetime.fromisoformat(i["authenticated_at"]) < moment]
+        if len(older) == len(found) > _FEW_SESSIONS:
+            self.end_sessions(identity_id)
+            return
+        for item in older:
+            self.end_session(UUID(item["id"]))
 
     def end_session(self, session_id: UUID) -> None:
         """End one session; one that is gone already is as good."""
@@ -215,6 +147,14 @@ class Kratos:
         for item in self._pages("/admin/sessions", query):
             if item.get("identity"):
                 yield UUID(item["identity"]["id"])
+
+    def extend_session(self, session_id: UUID) -> datetime | None:
+        """Give a session its whole lifespan again and return its end; None when it is gone."""
+        try:
+            response = send(self._admin, "PATCH", f"/admin/sessions/{session_id}/extend")
+        except NotFoundError:
+            return None
+        return Extension.model_validate_json(response.content).expires_at
 
     def delete(self, identity_id: UUID) -> None:
         """Delete an identity; one that is gone already is as good."""

@@ -6,7 +6,7 @@ password rules hold, and what follows a submit follows.
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
@@ -16,19 +16,23 @@ from integration import on_behalf
 from integration.errors import LimitedError, UpstreamUnavailableError
 
 _JSON = {"accept": "application/json"}
+_WAITING = ("retry-after", "ratelimit", "ratelimit-policy")
 
 
 @dataclass(frozen=True, slots=True)
-class Client:
-    """Whom the service asks for.
+class AskingClient:
+    """For whom the service asks.
 
     Attributes:
         address: As the edge told us.
+        user_agent: The client's own words.
+        request_id: Of its request, so that the edge's log names the same.
         credentials: The headers of its session: `cookie`, `x-session-token`, `authorization`.
     """
 
     address: str
     user_agent: str = ""
+    request_id: str = ""
     credentials: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -36,9 +40,9 @@ class Client:
         """Whether its session is in a cookie: then Kratos wants its other kind of flow."""
         return "cookie" in self.credentials
 
-    def anonymous(self) -> "Client":
+    def anonymous(self) -> "AskingClient":
         """Return the same client without its session."""
-        return Client(self.address, self.user_agent)
+        return replace(self, credentials={})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +50,17 @@ class FlowAnswer:
     """What Kratos, or the edge in front of it, said.
 
     Attributes:
-        retry_after: Whole seconds, with a 429; else empty.
+        headers: Those about waiting, names in lower case.
     """
 
     status: int
     body: dict[str, Any]
-    retry_after: str = ""
+    headers: dict[str, str]
+
+    @property
+    def retry_after(self) -> str:
+        """Whole seconds, with a 429; else empty."""
+        return self.headers.get("retry-after", "")
 
     @property
     def error_id(self) -> str:
@@ -80,7 +89,7 @@ class FlowAnswer:
 class OpenFlow:
     """One flow that was started, with the cookies that belong to it."""
 
-    client: Client
+    client: AskingClient
     action: str
     csrf_token: str
     cookie: str
@@ -93,7 +102,7 @@ class OwnEdge:
         self._http = http
         self._secret = secret
 
-    def start(self, kind: str, client: Client, **query: str) -> OpenFlow | FlowAnswer:
+    def start(self, kind: str, client: AskingClient, **query: str) -> OpenFlow | FlowAnswer:
         """Start a flow for a client, or return why there is none.
 
         Args:
@@ -132,7 +141,16 @@ class OwnEdge:
             fields = {"csrf_token": flow.csrf_token, **fields}
         return _read(self._send("POST", flow.action, flow.client, credentials, json=fields))
 
-    def post(self, path: str, client: Client, **fields: Any) -> FlowAnswer:
+    def native(self, kind: str, client: AskingClient, **fields: Any) -> FlowAnswer:
+        """Start a native flow without a session, and submit it.
+
+        Raises:
+            UpstreamUnavailableError: no answer, or none that can be read.
+        """
+        flow = self.start(kind, client.anonymous())
+        return flow if isinstance(flow, FlowAnswer) else self.submit(flow, **fields)
+
+    def post(self, path: str, client: AskingClient, **fields: Any) -> FlowAnswer:
         """Submit a native flow whose address is known, without a session.
 
         Raises:
@@ -144,12 +162,22 @@ class OwnEdge:
         self,
         method: str,
         path: str,
-        client: Client,
+        client: AskingClient,
         credentials: Mapping[str, str],
         **options: Any,
     ) -> httpx.Response:
-        said = on_behalf.issue(self._secret, client.address, time.time())
-        headers = {**_JSON, on_behalf.HEADER: said, "user-agent": client.user_agent, **credentials}
+        signed = path.partition("?")[0]
+        fields = {
+            **_JSON,
+            on_behalf.HEADER: on_behalf.issue(
+                self._secret, client.address, signed, now=time.time()
+            ),
+            "user-agent": client.user_agent,
+            "x-request-id": client.request_id,
+            **credentials,
+        }
+        # What came in a header is Latin-1, whatever it is.
+        headers = [(name.encode(), value.encode("latin-1")) for name, value in fields.items()]
         try:
             answer = self._http.request(method, path, headers=headers, **options)
         except httpx.TransportError as error:
@@ -172,7 +200,8 @@ def _read(answer: httpx.Response) -> FlowAnswer:
         raise UpstreamUnavailableError(
             "An identity service gave an answer we cannot read.", detail=str(answer.status_code)
         )
-    return FlowAnswer(answer.status_code, body, answer.headers.get("retry-after", ""))
+    waiting = {name: answer.headers[name] for name in _WAITING if name in answer.headers}
+    return FlowAnswer(answer.status_code, body, waiting)
 
 
 def _merged(sent: str, answer: httpx.Response) -> str:

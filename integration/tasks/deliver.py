@@ -6,13 +6,13 @@ from uuid import UUID
 
 import structlog
 
-from integration import effects, password_changes
+from integration import authority, catalogue, effects, password_changes
 from integration.db import locks, outbox
 from integration.db.tables import OutboxEffect
 from integration.email_changes import following
 from integration.errors import KleisError, UpstreamRefusedError
 from integration.services import Services
-from integration.tasks import authority, events, identity, mail, reconcile
+from integration.tasks import events, identity, mail, reconcile, session_ends
 from integration.tasks.relay import held_lanes
 from policies import retries
 from policies.decisions import (
@@ -26,6 +26,7 @@ from policies.decisions import (
     SendMail,
     SyncAuthority,
     SyncIdentity,
+    SyncPermissions,
 )
 
 log = structlog.get_logger()
@@ -93,6 +94,7 @@ def _tell_ory(
     services: Services,
     identity_id: UUID,
     effect: SyncAuthority
+    | SyncPermissions
     | SyncIdentity
     | EndSession
     | EndSessions
@@ -104,14 +106,16 @@ def _tell_ory(
     match effect:
         case SyncAuthority():
             authority.sync(services, identity_id)
+        case SyncPermissions():
+            catalogue.sync(services)
         case SyncIdentity(enable):
             identity.sync(services, identity_id, enable=enable)
         case EndSessions():
-            services.kratos.end_sessions(identity_id)
+            session_ends.end_all(services, identity_id)
         case EndSession(session_id):
-            services.kratos.end_session(UUID(session_id))
+            session_ends.end_one(services, UUID(session_id))
         case EndOlderSessions(before):
-            services.kratos.end_sessions_before(identity_id, datetime.fromisoformat(before))
+            session_ends.end_older(services, identity_id, datetime.fromisoformat(before))
         case DeleteIdentity():
             identity.delete(services, identity_id)
         case other:

@@ -6,6 +6,7 @@ from uuid import UUID
 import structlog
 
 from integration.edge.asgi import Answer
+from integration.edge.callers import Callers
 from integration.edge.guards import Submit
 from integration.edge.limits.accounts import Accounts
 from integration.edge.limits.claims import Claim, claims_of, names_nobody, needs_account
@@ -45,6 +46,7 @@ class LimitGuard:
         names: Counters,
         devices: Devices,
         accounts: Accounts,
+        callers: Callers,
         reader: OutcomeReader,
     ) -> None:
         self._limiter = limiter
@@ -52,6 +54,7 @@ class LimitGuard:
         self._names = names
         self._devices = devices
         self._accounts = accounts
+        self._callers = callers
         self._reader = reader
         self._taken: dict[int, _Taken] = {}
 
@@ -86,13 +89,14 @@ class LimitGuard:
         ended = submit.outcome
         if ended is None or ended.outcome is not Outcome.SUCCESS or ended.identity_id is None:
             return answer
-        if ended.flow not in ("login", "recovery") or not _is_browser(submit):
+        if ended.flow not in ("login", "recovery") or not submit.is_of_browser:
             return answer
         account = self._names.account(ended.identity_id, "")
         if account is None:
             return answer
         brought = self._devices.read(submit.request.header(b"cookie"))
-        cookie = self._devices.cookie(brought, account)
+        known = brought or Device(submit.fresh_device_id.bytes, ())
+        cookie = self._devices.cookie(known, account)
         return Answer(
             answer.status, [*answer.headers, (b"set-cookie", cookie.encode())], answer.body
         )
@@ -102,11 +106,12 @@ class LimitGuard:
         identity_id = account = device = None
         if needs_account(submit):
             if names_nobody(submit):
-                identity_id = await self._accounts.of_session(submit)
+                caller = await self._callers.of(submit)
+                identity_id = None if caller is None else caller.identity_id
             elif submit.identifier is not None:
                 identity_id = await self._accounts.named(submit.identifier)
             account = self._names.account(identity_id, submit.identifier or "")
-        if _is_browser(submit):
+        if submit.is_of_browser:
             device = self._devices.read(submit.request.header(b"cookie"))
         return _Taken(identity_id, account, device, [])
 
@@ -147,9 +152,3 @@ class LimitGuard:
             counters.of_pass(address, account),
             PASS_SECONDS,
         )
-
-
-def _is_browser(submit: Submit) -> bool:
-    """Tell whether Kratos' own cookie came along; native flows with cookies it refuses."""
-    cookies = (submit.request.header(b"cookie") or "").split(";")
-    return any(pair.strip().startswith(("csrf_token", "ory_kratos_session")) for pair in cookies)

@@ -54,11 +54,16 @@ class LocalLimiter:
                     longest, refusing = wait, key
         if longest:
             return Refused(refusing, longest)
+        end = now + self._lease
         for key in keys:
-            limits.reserve(records.get(key) or self._new(key), now, self._lease)
+            record = records.get(key)
+            if record is None:
+                records[key] = Record(0, 0, [], [], [end])
+            else:
+                limits.reserve(record, now, self._lease)
         if len(records) > self._most:
             self._make_room(now)
-        return Reserved(keys, now + self._lease)
+        return Reserved(keys, end)
 
     def follow(self, answer: Reserved | Refused) -> None:
         """Note what another limiter has decided, to go on from there when it is away."""
@@ -78,21 +83,28 @@ class LocalLimiter:
             self._make_room(now)
 
     async def settle(
-        self, reserved: Reserved, verdict: Verdict, *, mark: bytes = b"", account: bytes = b""
+        self,
+        reserved: Reserved,
+        verdict: Verdict,
+        *,
+        mark: bytes = b"",
+        account: bytes = b"",
+        ago: int = 0,
     ) -> Settled:
         now = self._now()
+        at = now - ago
         counts = verdict is Verdict.COUNTS
         repeated = failed = False
         if counts and reserved.keys:
             rule, first = self._record(reserved.keys[0])
-            repeated = bool(rule.keep) and limits.is_repeated(rule, first, now, mark)
-            failed = limits.has_failed(rule, first, now)
+            repeated = bool(rule.keep) and limits.is_repeated(rule, first, at, mark)
+            failed = limits.has_failed(rule, first, at)
         blocks: list[tuple[bytes, int]] = []
         for key in reserved.keys:
             rule, record = self._record(key)
             limits.release(record, reserved.lease_end)
             if counts and not repeated and (failed or not rule.starts_late):
-                if block := limits.count(rule, record, now, mark):
+                if block := limits.count(rule, record, at, mark):
                     blocks.append((key, block))
             elif verdict is Verdict.FORGIVES and rule.forgives:
                 limits.forgive(record)
