@@ -1,10 +1,11 @@
 """Every module with tables, so that whoever compares them with a database misses none."""
 
 from integration.db import (
+    decision_tables,
     epoch_tables,
     password_tables,
     session_tables,
     tables,
 )
 
-__all__ = ["epoch_tables", "password_tables", "session_tables", "tables"]
+__all__ = ["decision_tables", "epoch_tables", "password_tables", "session_tables", "tables"]

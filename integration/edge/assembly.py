@@ -5,8 +5,8 @@ from integration.edge.api_keys import ApiKeys
 from integration.edge.app import Edge
 from integration.edge.asgi import ASGIApp
 from integration.edge.attempt_log import AttemptLog
-from integration.edge.batch_check import BatchCheck
 from integration.edge.database import Database
+from integration.edge.decisions.assembly import make_decisions
 from integration.edge.epochs import Epochs
 from integration.edge.exchange import Exchange
 from integration.edge.flow_ticket import FlowTicket
@@ -70,8 +70,8 @@ def make_edge(settings: Settings) -> ASGIApp:
         locks=locks,
         ticket=FlowTicket(settings),
     )
-    batch = BatchCheck(forwarder, seconds=settings.upstream_timeout.total_seconds())
-    tuples = TupleReads(exchange, batch)
+    keys, tuples = ApiKeys(database), TupleReads(exchange)
+    decisions = make_decisions(settings, exchange, database, epochs, keys)
     admin_writes = AdminWrites(forwarder, database, locks, settings)
     handlings = Handlings(
         exchange,
@@ -80,7 +80,7 @@ def make_edge(settings: Settings) -> ASGIApp:
             Handling.WHOAMI: Whoami(exchange, MemberStatuses(database)).answer,
             Handling.TUPLE_LIST: tuples.list,
             Handling.TUPLE_EXPAND: tuples.expand,
-            Handling.BATCH_CHECK: tuples.batch_check,
+            **decisions.reads,
             Handling.READINESS: Readiness(exchange, limits.limiter).answer,
         },
         writes={
@@ -93,8 +93,8 @@ def make_edge(settings: Settings) -> ASGIApp:
     )
     return Edge(
         settings=settings,
-        keys=ApiKeys(database),
+        keys=keys,
         handlings=handlings,
-        parts=(database, locks, forwarder, attempts, limits.limiter, epochs),
+        parts=(database, locks, forwarder, attempts, limits.limiter, epochs, *decisions.parts),
         finishing=(passwords.finish, learning.finish),
     )

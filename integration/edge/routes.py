@@ -31,7 +31,11 @@ class Handling(Enum):
     IDENTITY_ADMIN = "identity_admin"
     TUPLE_LIST = "tuple_list"
     TUPLE_EXPAND = "tuple_expand"
+    CHECK = "check"
     BATCH_CHECK = "batch_check"
+    PERMISSION_CHECK = "permission_check"
+    PERMISSION_BATCH_CHECK = "permission_batch_check"
+    PERMISSION_EPOCHS = "permission_epochs"
     READINESS = "readiness"
     SERVICE = "service"
 
@@ -104,6 +108,11 @@ def _keto(path: str, methods: tuple[str, ...], handling: Handling = Handling.FOR
     return Route(name, path, Upstream.KETO_READ, handling, "permissions", methods, "read")
 
 
+def _permissions(path: str, methods: tuple[str, ...], handling: Handling) -> Route:
+    name = "permissions" + path.replace("/", ".").replace("*", "")
+    return Route(name, f"/api/permissions{path}", Upstream.SERVICE, handling, methods=methods)
+
+
 ROUTES: tuple[Route, ...] = (
     Route("kratos.self_service", "/self-service/*", Upstream.KRATOS_PUBLIC, Handling.SELF_SERVICE),
     Route("kratos.whoami", "/sessions/whoami", Upstream.KRATOS_PUBLIC, Handling.WHOAMI),
@@ -147,8 +156,8 @@ ROUTES: tuple[Route, ...] = (
         access="write",
     ),
     _keto("/relation-tuples", _GET, Handling.TUPLE_LIST),
-    _keto("/relation-tuples/check", _GET_POST),
-    _keto("/relation-tuples/check/openapi", _GET_POST),
+    _keto("/relation-tuples/check", _GET_POST, Handling.CHECK),
+    _keto("/relation-tuples/check/openapi", _GET_POST, Handling.CHECK),
     _keto("/relation-tuples/batch/check", _POST, Handling.BATCH_CHECK),
     _keto("/relation-tuples/expand", _GET, Handling.TUPLE_EXPAND),
     _keto("/namespaces", _GET),
@@ -169,6 +178,9 @@ ROUTES: tuple[Route, ...] = (
         access="write",
     ),
     Route("health.ready", "/health/ready", Upstream.SERVICE, Handling.READINESS),
+    _permissions("/check", _POST, Handling.PERMISSION_CHECK),
+    _permissions("/batch-check", _POST, Handling.PERMISSION_BATCH_CHECK),
+    _permissions("/epochs", _GET, Handling.PERMISSION_EPOCHS),
     Route("service", "/*", Upstream.SERVICE, Handling.SERVICE),
 )
 

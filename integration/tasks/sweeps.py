@@ -8,7 +8,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from integration import members
-from integration.db import flows, inbox, login_attempts, outbox, passwords
+from integration.db import decisions, flows, inbox, login_attempts, outbox, passwords
 from integration.db import members as member_rows
 from integration.errors import ConflictError, NotFoundError
 from integration.services import Services
@@ -47,6 +47,7 @@ def forget_the_past(services: Services) -> None:
     with services.transaction() as session:
         flows.forget_before(session, now - _KEEP_FLOWS)
         login_attempts.forget_before(session, now - services.settings.login_attempts_lifetime)
+        decisions.forget_before(session, now - services.settings.decision_log_lifetime)
         outbox.forget_done_before(session, now - _KEEP_DONE_EFFECTS)
         inbox.forget_before(session, "courier:", now - _KEEP_MAIL_NAMES)
         inbox.forget_before(session, "password:", now - _KEEP_MAIL_NAMES)
