@@ -20,12 +20,14 @@ from policies.decisions import (
     SendMail,
     SyncAuthority,
     SyncIdentity,
+    SyncPermissions,
 )
 
 # Effects of one member in one lane keep their order; lanes do not wait for each other, so that
 # a mail server that is down keeps nobody's authority.
 LANES: dict[type[Effect], str] = {
     SyncAuthority: "authority",
+    SyncPermissions: "permissions",
     SyncIdentity: "identity",
     EndSessions: "identity",
     EndSession: "sessions",
@@ -36,6 +38,7 @@ LANES: dict[type[Effect], str] = {
 }
 KINDS: dict[str, type[Effect]] = {
     "sync_authority": SyncAuthority,
+    "sync_permissions": SyncPermissions,
     "sync_identity": SyncIdentity,
     "end_sessions": EndSessions,
     "end_session": EndSession,

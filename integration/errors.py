@@ -16,6 +16,7 @@ How an error becomes an answer is decided where answers are made: `integration.a
 for clients, `hooks.replies` for Kratos, `integration.cli` for operators.
 """
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 
@@ -24,10 +25,25 @@ class KleisError(Exception):
 
     code: ClassVar[str]
 
-    def __init__(self, message: str, *, detail: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        detail: str = "",
+        problem: str = "",
+        facts: Mapping[str, object] | None = None,
+    ) -> None:
+        """Raise with words for the caller.
+
+        Args:
+            problem: A closer name for programs than the class has, snake case.
+            facts: What a program may want to know besides; travels with the name.
+        """
         super().__init__(message)
         self.message = message
         self.detail = detail
+        self.problem = problem or self.code
+        self.facts = dict(facts or {})
 
 
 class NotFoundError(KleisError):

@@ -10,14 +10,22 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from integration import effects
+from integration import effects, grant_endings
 from integration.db import epochs, flows, inbox, members
 from integration.db.tables import Member
 from integration.errors import ConflictError, NotFoundError
 from policies import progress
 from policies.authority import Role
 from policies.decisions import Deny, SyncAuthority
-from policies.lifecycle import Actor, Status, Transition, Trigger, decide_transition, effects_of
+from policies.lifecycle import (
+    FINAL,
+    Actor,
+    Status,
+    Transition,
+    Trigger,
+    decide_transition,
+    effects_of,
+)
 from policies.registration import NewMember
 from policies.verification import decide_recording, decide_resend, decide_verification
 
@@ -150,6 +158,8 @@ def _take(
 ) -> Status:
     for arrow in walk:
         members.move(session, member, arrow, actor, reason=reason, now=now)
+    if walk[-1].target in FINAL:
+        grant_endings.end_all(session, member.identity_id, reason=walk[-1].target, now=now)
     _follow(session, member.identity_id, walk, now=now)
     return walk[-1].target
 

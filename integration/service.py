@@ -15,7 +15,7 @@ import structlog
 import uvicorn
 from fastapi import FastAPI, Request, Response
 
-from hooks import admin, courier, login, recovery, registration, verification
+from hooks import admin, authority, courier, login, recovery, registration, verification
 from hooks import settings as settings_hooks
 from integration.api import flows, health, me, problems, well_known
 from integration.services import Services, make_services
@@ -29,6 +29,7 @@ _TITLE = "Kleis"
 _VERSION = "1"
 _SUMMARY = "The identity layer on Ory Kratos and Ory Keto"
 _ROUTED = (health, well_known, me, flows)
+_HOOKS = (registration, verification, recovery, login, settings_hooks, courier, admin, authority)
 
 
 def make_api(services: Services) -> FastAPI:
@@ -56,7 +57,7 @@ def make_hooks(services: Services) -> FastAPI:
     app = FastAPI(title="Kleis hooks", openapi_url=None)
     app.state.services = services
     problems.install(app)
-    for module in (registration, verification, recovery, login, settings_hooks, courier, admin):
+    for module in _HOOKS:
         app.include_router(module.router)
     app.get("/health/alive")(health.alive)
     app.middleware("http")(_log_request)

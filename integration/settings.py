@@ -16,6 +16,7 @@ from pydantic.functional_validators import BeforeValidator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from integration.decision_settings import DecisionSettings
+from integration.grant_settings import GrantSettings
 from integration.limit_settings import LimitSettings
 from policies.passwords import PasswordProfile
 
@@ -37,7 +38,7 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 Secret = Annotated[SecretStr, Field(min_length=16)]
 
 
-class Settings(LimitSettings, DecisionSettings):
+class Settings(LimitSettings, DecisionSettings, GrantSettings):
     """What the edge, the service and the worker need to know."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")

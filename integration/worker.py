@@ -13,6 +13,7 @@ from celery.beat import Scheduler, Service
 from celery.platforms import SecurityWarning
 from celery.signals import setup_logging, worker_ready
 
+from integration import authority, catalogue
 from integration.doorbell import DELIVER, QUEUE, make_celery
 from integration.services import Services, make_services
 from integration.settings import Settings
@@ -49,6 +50,7 @@ def make_worker(services: Services) -> Celery:
         app.add_periodic_task(period, run.s(), name=name, expires=expires)
 
     periodically("kleis.relay", settings.relay_period, relay.relay)
+    periodically("kleis.expire_grants", settings.grant_expiry_period, authority.expire_overdue)
     periodically("kleis.sweep", settings.sweep_period, sweeps.sweep)
     periodically("kleis.reconcile", settings.reconcile_period, reconcile.reconcile)
     return app
@@ -61,7 +63,7 @@ def run(settings: Settings) -> None:
 
     # Whoever listens here has set up logging; else Celery would do it in its own way.
     setup_logging.connect(lambda **_: None, weak=False)
-    worker_ready.connect(lambda **_: _start_schedule(app), weak=False)
+    worker_ready.connect(lambda **_: _begin(app, services), weak=False)
     # Celery warns root of pickled messages; ours are JSON, and nothing else is accepted.
     warnings.filterwarnings("ignore", category=SecurityWarning)
     app.Worker(
@@ -73,6 +75,15 @@ def run(settings: Settings) -> None:
         without_heartbeat=True,
         quiet=True,
     ).start()
+
+
+def _begin(app: Celery, services: Services) -> None:
+    try:
+        catalogue.ask_for_sync(services)
+    except Exception:
+        # The reconciler comes to it too; without a schedule it would not.
+        log.exception("permissions_not_asked_for")
+    _start_schedule(app)
 
 
 def _start_schedule(app: Celery) -> None:

@@ -1,4 +1,4 @@
-"""Which facts Keto holds about a member: the gate, and the role behind it."""
+"""Which facts Keto holds about a member: the gate, the role behind it, and what it was granted."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,6 +7,8 @@ from policies.lifecycle import Status
 
 PLATFORM_NAMESPACE = "Platform"
 PLATFORM_OBJECT = "main"
+PERMISSION_NAMESPACE = "Permission"
+GRANTED = "granted"
 GATE = "active"
 GUESTS = "guests"
 
@@ -68,7 +70,37 @@ def platform_tuples(subject_id: str, status: Status, role: Role) -> frozenset[Re
     return frozenset(platform_tuple(relation, subject_id) for relation in relations)
 
 
-def platform_changes(
+def grant_tuple(permission: str, subject_id: str) -> RelationTuple:
+    """Name one grant to one subject."""
+    return RelationTuple(PERMISSION_NAMESPACE, permission, GRANTED, subject_id)
+
+
+def grant_tuples(subject_id: str, status: Status, live: frozenset[str]) -> frozenset[RelationTuple]:
+    """List the grants Keto should hold of a member.
+
+    Args:
+        live: Permissions of its grants that have not ended.
+    """
+    if status not in _KEEPS_ROLE:
+        return frozenset()
+    return frozenset(grant_tuple(name, subject_id) for name in live)
+
+
+def ours(have: frozenset[RelationTuple], ever: frozenset[str]) -> frozenset[RelationTuple]:
+    """Return those of a subject's tuples that our tables decide about.
+
+    A grant that somebody wrote straight into Keto, of a permission we never granted to that
+    subject, is not ours to take.
+
+    Args:
+        ever: Permissions of all grants the subject ever had from us.
+    """
+    return frozenset(
+        item for item in have if item.namespace == PLATFORM_NAMESPACE or item.object in ever
+    )
+
+
+def changes(
     have: frozenset[RelationTuple], want: frozenset[RelationTuple]
 ) -> tuple[frozenset[RelationTuple], frozenset[RelationTuple]]:
     """Compare what Keto holds with what it should.

@@ -22,7 +22,12 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class SyncAuthority:
-    """Make Keto's `Platform` tuples of the member match its status and role."""
+    """Make Keto's tuples of the member match its status, its role and its grants."""
+
+
+@dataclass(frozen=True, slots=True)
+class SyncPermissions:
+    """Make Keto know every permission there is: what covers it, and which roles have it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +102,7 @@ class PublishEvent:
 
 Effect: TypeAlias = (
     SyncAuthority
+    | SyncPermissions
     | SyncIdentity
     | EndSession
     | EndSessions

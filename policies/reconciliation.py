@@ -14,6 +14,8 @@ from policies.authority import (
     GUEST_TUPLE,
     RelationTuple,
     Role,
+    grant_tuples,
+    ours,
     platform_tuples,
 )
 from policies.lifecycle import Status, is_enabled_in_kratos, may_have_session
@@ -50,7 +52,10 @@ class Facts:
 
     Attributes:
         identity: None only when Kratos, asked for this very id, said that there is none.
-        tuples: All the subject has in Keto's namespace `Platform`.
+        tuples: All the subject has in Keto on `Platform:main`, and every permission granted to it.
+        live: Permissions of its grants that count.
+        ever: Permissions of all grants it ever had from us. What else it was granted is somebody
+            else's business.
         pending_effects: Effects are on their way that may bring about what seems to be missing.
         sessions: Kratos has active sessions of the identity.
     """
@@ -59,6 +64,8 @@ class Facts:
     identity: IdentityFacts | None
     member: MemberFacts | None
     tuples: frozenset[RelationTuple] = frozenset()
+    live: frozenset[str] = frozenset()
+    ever: frozenset[str] = frozenset()
     pending_effects: bool = False
     sessions: bool = False
 
@@ -90,7 +97,7 @@ class RemoveIdentity:
 
 @dataclass(frozen=True, slots=True)
 class RepairAuthority:
-    """Make the subject's `Platform` tuples in Keto these, and no others."""
+    """Make those of the subject's tuples in Keto that are ours these, and no others."""
 
     wanted: frozenset[RelationTuple]
 
@@ -173,7 +180,7 @@ def _with_both(facts: Facts, identity: IdentityFacts, member: MemberFacts) -> It
         yield from _authority(facts, _NOTHING)
         yield RemoveIdentity()
         return
-    yield from _state_and_drift(facts, identity, member, have=facts.tuples)
+    yield from _state_and_drift(facts, identity, member, have=_ours(facts))
 
 
 def _state_and_drift(
@@ -186,7 +193,9 @@ def _state_and_drift(
     if member.status in _UNVERIFIED and identity.email_verified and identity.enabled:
         yield ActivateMember()
         return
-    wanted = platform_tuples(facts.subject_id, member.status, member.role)
+    wanted = platform_tuples(facts.subject_id, member.status, member.role) | grant_tuples(
+        facts.subject_id, member.status, facts.live
+    )
     if have != wanted:
         yield RepairAuthority(wanted)
     yield from _identity(identity, member)
@@ -195,8 +204,12 @@ def _state_and_drift(
 
 
 def _authority(facts: Facts, wanted: frozenset[RelationTuple]) -> Iterator[Repair]:
-    if facts.tuples != wanted:
+    if _ours(facts) != wanted:
         yield RepairAuthority(wanted)
+
+
+def _ours(facts: Facts) -> frozenset[RelationTuple]:
+    return ours(facts.tuples, facts.ever)
 
 
 def _identity(identity: IdentityFacts, member: MemberFacts) -> Iterator[Repair]:

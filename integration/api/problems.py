@@ -48,8 +48,9 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(errors.KleisError)
     def of_ours(_: Request, error: errors.KleisError) -> JSONResponse:
-        log.info("refused", code=error.code, detail=error.detail or None)
-        return problem(STATUS_OF[type(error)], error.code, error.message)
+        log.info("refused", code=error.problem, detail=error.detail or None)
+        status = STATUS_OF[type(error)]
+        return problem(status, error.problem, error.message, headers=None, **error.facts)
 
     @app.exception_handler(RequestValidationError)
     def of_input(_: Request, error: RequestValidationError) -> JSONResponse:

@@ -36,7 +36,10 @@ def doctor(environment: Environment, repair: bool, as_json: bool) -> None:
 
 
 def examine(services: Services, *, repair: bool) -> dict[str, Any]:
-    """Return `{healthy, parts {name: error|null}, outbox {lane: counts}, drift, repaired}`."""
+    """Return `{healthy, parts {name: error|null}, outbox {lane: counts}, drift, repaired}`.
+
+    And `elsewhere`: tuples on permissions that we did not write, which is nobody's fault.
+    """
     parts = {
         "postgresql": _error_of(lambda: _ask_database(services)),
         "kratos": _error_of(services.kratos.check_ready),
@@ -44,6 +47,7 @@ def examine(services: Services, *, repair: bool) -> dict[str, Any]:
         "valkey": _error_of(services.check_broker),
     }
     report: dict[str, Any] = {"parts": parts, "outbox": {}, "drift": [], "repaired": []}
+    report["elsewhere"] = []
     if parts["postgresql"] is None:
         with services.transaction() as session:
             report["outbox"] = outbox.counts(session)
@@ -51,6 +55,7 @@ def examine(services: Services, *, repair: bool) -> dict[str, Any]:
         if repair:
             report["repaired"] = _listed(reconcile.reconcile(services))
         report["drift"] = _listed(drift.find(services))
+        report["elsewhere"] = drift.foreign(services)
     parked = sum(lane["parked"] for lane in report["outbox"].values())
     broken = [name for name, error in parts.items() if error is not None]
     report["healthy"] = not (broken or parked or report["drift"])
@@ -86,4 +91,6 @@ def _print(report: dict[str, Any]) -> None:
     for key, word in (("repaired", "repaired"), ("drift", "differs")):
         for item in report[key]:
             click.echo(f"{word}: {item['subject']}: {', '.join(item['repairs'])}")
+    for item in report["elsewhere"]:
+        click.echo(f"not from us: {item}")
     click.echo("healthy" if report["healthy"] else "not healthy")

@@ -3,9 +3,17 @@
 from integration.db import (
     decision_tables,
     epoch_tables,
+    grant_tables,
     password_tables,
     session_tables,
     tables,
 )
 
-__all__ = ["decision_tables", "epoch_tables", "password_tables", "session_tables", "tables"]
+__all__ = [
+    "decision_tables",
+    "epoch_tables",
+    "grant_tables",
+    "password_tables",
+    "session_tables",
+    "tables",
+]

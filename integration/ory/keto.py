@@ -1,40 +1,76 @@
-"""Keto: the tuples of `Platform:main`, and whether Keto is really ready.
+"""Keto: the tuples of `Platform:main` and of permissions, and whether Keto is really ready.
 
 Keto does not check what is written, inserts the same tuple twice, and says it is ready with its
 database gone (v0.13). So the caller holds the identity's lock, `change` reads before it writes,
 and `check_ready` asks questions that need the database and the model.
 """
 
+import time
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import httpx
 
 from integration.errors import UpstreamUnavailableError
 from integration.ory.transport import send
-from policies.authority import RelationTuple
+from policies.authority import (
+    GRANTED,
+    PERMISSION_NAMESPACE,
+    PLATFORM_NAMESPACE,
+    PLATFORM_OBJECT,
+    RelationTuple,
+)
+from policies.permissions import CatalogueTuple
 
 NAMESPACES = frozenset({"User", "Platform", "Channel", "Content", "Profile", "Permission"})
 _PAGE = 500
+_PLATFORM = {"namespace": PLATFORM_NAMESPACE, "object": PLATFORM_OBJECT}
+_GRANTS = {"namespace": PERMISSION_NAMESPACE, "relation": GRANTED}
 
 
 class Keto:
     """Keto, by its read and its write port."""
 
-    def __init__(self, *, read: httpx.Client, write: httpx.Client) -> None:
+    def __init__(
+        self, *, read: httpx.Client, write: httpx.Client, deadline: float | None = None
+    ) -> None:
         self._read = read
         self._write = write
+        self._deadline = deadline
 
-    def platform_tuples_of(self, subject_id: str) -> frozenset[RelationTuple]:
-        """Return what one subject has on `Platform:main`."""
-        return frozenset(self._list({"subject_id": subject_id}))
+    def within(self, time_left: timedelta) -> "Keto":
+        """Return the same Keto, whose calls all together may take no longer than this."""
+        deadline = time.monotonic() + time_left.total_seconds()
+        return Keto(read=self._read, write=self._write, deadline=deadline)
 
-    def platform_tuples(self) -> Iterator[RelationTuple]:
-        """Yield every plain-subject tuple on `Platform:main`.
+    def tuples_of(self, subject_id: str) -> frozenset[RelationTuple]:
+        """Return what one subject has on `Platform:main`, and what it was granted."""
+        subject = {"subject_id": subject_id}
+        return frozenset((*self._list(_PLATFORM | subject), *self._list(_GRANTS | subject)))
+
+    def tuples(self) -> Iterator[RelationTuple]:
+        """Yield every plain-subject tuple on `Platform:main`, and every grant.
 
         Rows written while this runs may be missed: Keto pages by random order.
         """
-        yield from self._list({})
+        yield from self._list(_PLATFORM)
+        yield from self._list(_GRANTS)
+
+    def catalogue(self) -> frozenset[CatalogueTuple]:
+        """Return what is known about permissions themselves."""
+        listed = self._pages({"namespace": PERMISSION_NAMESPACE})
+        return frozenset(_to_catalogue(item) for item in listed if "subject_set" in item)
+
+    def change_catalogue(self, *, insert: frozenset[CatalogueTuple]) -> None:
+        """Insert tuples that were read as absent under the lock of the catalogue."""
+        waiting = sorted(insert)
+        while waiting:
+            part, waiting = waiting[:_PAGE], waiting[_PAGE:]
+            operations = [
+                {"action": "insert", "relation_tuple": _from_catalogue(item)} for item in part
+            ]
+            self._send(self._write, "PATCH", "/admin/relation-tuples", json=operations)
 
     def change(self, *, insert: frozenset[RelationTuple], delete: frozenset[RelationTuple]) -> None:
         """Insert and delete tuples in one PATCH: all or nothing.
@@ -49,7 +85,7 @@ class Keto:
             *({"action": "insert", "relation_tuple": _to_json(item)} for item in sorted(insert)),
         ]
         if operations:
-            send(self._write, "PATCH", "/admin/relation-tuples", json=operations)
+            self._send(self._write, "PATCH", "/admin/relation-tuples", json=operations)
 
     def allows(self, permit: str, subject_id: str) -> bool:
         """Ask one permit of `Platform:main`. Anything but a clear answer is an error.
@@ -63,7 +99,7 @@ class Keto:
             "relation": permit,
             "subject_id": subject_id,
         }
-        response = send(self._read, "GET", "/relation-tuples/check/openapi", params=query)
+        response = self._send(self._read, "GET", "/relation-tuples/check/openapi", params=query)
         allowed = response.json().get("allowed")
         if not isinstance(allowed, bool):
             raise UpstreamUnavailableError("The permission service gave no answer.")
@@ -75,32 +111,37 @@ class Keto:
         Raises:
             UpstreamUnavailableError: it lacks one of them.
         """
-        listed = send(self._read, "GET", "/namespaces").json().get("namespaces") or []
+        listed = self._send(self._read, "GET", "/namespaces").json().get("namespaces") or []
         missing = NAMESPACES - {item["name"] for item in listed}
         if missing:
             raise UpstreamUnavailableError(
                 "The permission service lacks its model.", detail=", ".join(sorted(missing))
             )
         query = {"namespace": "Platform", "page_size": 1}
-        send(self._read, "GET", "/relation-tuples", params=query)
+        self._send(self._read, "GET", "/relation-tuples", params=query)
 
     def _list(self, query: dict[str, str]) -> Iterator[RelationTuple]:
+        for item in self._pages(query):
+            if "subject_id" in item:
+                yield _from_json(item)
+
+    def _pages(self, query: dict[str, str]) -> Iterator[dict[str, Any]]:
         token = ""
         while True:
-            page = {
-                "namespace": "Platform",
-                "object": "main",
-                "page_size": str(_PAGE),
-                "page_token": token,
-                **query,
-            }
-            body = send(self._read, "GET", "/relation-tuples", params=page).json()
-            for item in body["relation_tuples"]:
-                if "subject_id" in item:
-                    yield _from_json(item)
+            page = {"page_size": str(_PAGE), "page_token": token, **query}
+            body = self._send(self._read, "GET", "/relation-tuples", params=page).json()
+            yield from body["relation_tuples"]
             token = body.get("next_page_token", "")
             if not token:
                 return
+
+    def _send(self, client: httpx.Client, method: str, path: str, **options: Any) -> httpx.Response:
+        if self._deadline is None:
+            return send(client, method, path, **options)
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise UpstreamUnavailableError("The permission service did not answer in time.")
+        return send(client, method, path, timeout=left, **options)
 
 
 def _to_json(item: RelationTuple) -> dict[str, str]:
@@ -114,3 +155,23 @@ def _to_json(item: RelationTuple) -> dict[str, str]:
 
 def _from_json(item: dict[str, Any]) -> RelationTuple:
     return RelationTuple(item["namespace"], item["object"], item["relation"], item["subject_id"])
+
+
+def _from_catalogue(item: CatalogueTuple) -> dict[str, Any]:
+    return {
+        "namespace": PERMISSION_NAMESPACE,
+        "object": item.permission,
+        "relation": item.relation,
+        "subject_set": {
+            "namespace": item.subject_namespace,
+            "object": item.subject_object,
+            "relation": item.subject_relation,
+        },
+    }
+
+
+def _to_catalogue(item: dict[str, Any]) -> CatalogueTuple:
+    of = item["subject_set"]
+    return CatalogueTuple(
+        item["object"], item["relation"], of["namespace"], of["object"], of["relation"]
+    )

@@ -6,12 +6,12 @@ from uuid import UUID
 
 import structlog
 
-from integration import effects
+from integration import authority, catalogue, effects
 from integration.db import locks, outbox
 from integration.db.tables import OutboxEffect
 from integration.errors import KleisError, UpstreamRefusedError
 from integration.services import Services
-from integration.tasks import authority, events, identity, mail, reconcile
+from integration.tasks import events, identity, mail, reconcile
 from integration.tasks.relay import held_lanes
 from policies import retries
 from policies.decisions import (
@@ -23,6 +23,7 @@ from policies.decisions import (
     SendMail,
     SyncAuthority,
     SyncIdentity,
+    SyncPermissions,
 )
 
 log = structlog.get_logger()
@@ -90,6 +91,7 @@ def _tell_ory(
     services: Services,
     identity_id: UUID,
     effect: SyncAuthority
+    | SyncPermissions
     | SyncIdentity
     | EndSession
     | EndSessions
@@ -99,6 +101,8 @@ def _tell_ory(
     match effect:
         case SyncAuthority():
             authority.sync(services, identity_id)
+        case SyncPermissions():
+            catalogue.sync(services)
         case SyncIdentity(enable):
             identity.sync(services, identity_id, enable=enable)
         case EndSessions():

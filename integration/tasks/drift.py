@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from uuid import UUID
 
-from integration.db import members, outbox
+from integration import catalogue
+from integration.db import grants, members, outbox
 from integration.ory.kratos import Identity
 from integration.services import Services
+from policies import authority
 from policies.authority import RelationTuple, Role
 from policies.lifecycle import Status
 from policies.reconciliation import Facts, IdentityFacts, MemberFacts, Repair, decide_repairs
@@ -30,17 +32,22 @@ class Drift:
 def find(services: Services) -> Iterator[Drift]:
     """Yield what seems to differ, from lists that may be seconds old. Changes nothing."""
     tuples: dict[str, set[RelationTuple]] = defaultdict(set)
-    for item in services.keto.platform_tuples():
+    for item in services.keto.tuples():
         tuples[item.subject_id].add(item)
     logged_in = {str(identity_id) for identity_id in services.kratos.logged_in()}
     ours = _all_members(services)
+    with services.transaction() as session:
+        told = grants.everybody_told(session, now=services.now())
 
     def seen_of(subject_id: str, identity: Identity | None) -> Facts:
+        granted = told.get(subject_id, grants.NOTHING_TOLD)
         return Facts(
             subject_id=subject_id,
             identity=_identity_facts(services, identity),
             member=ours.get(subject_id),
             tuples=frozenset(tuples.get(subject_id, ())),
+            live=granted.live,
+            ever=granted.ever,
             sessions=subject_id in logged_in,
         )
 
@@ -50,6 +57,26 @@ def find(services: Services) -> Iterator[Drift]:
         yield from _drift(services, seen_of(str(identity.id), identity))
     for subject_id in (ours.keys() | tuples.keys()) - seen:
         yield from _drift(services, seen_of(subject_id, None))
+
+
+def foreign(services: Services) -> list[str]:
+    """Return tuples on permissions that are not ours to judge: grants and roles that somebody
+    wrote straight into Keto, in Keto's own notation, sorted."""
+    with services.transaction() as session:
+        told = grants.everybody_told(session, now=services.now())
+    grants_of_others = [
+        f"{item.namespace}:{item.object}#{item.relation}@{item.subject_id}"
+        for item in services.keto.tuples()
+        if not authority.ours(
+            frozenset({item}), told.get(item.subject_id, grants.NOTHING_TOLD).ever
+        )
+    ]
+    sets_of_others = [
+        f"Permission:{item.permission}#{item.relation}"
+        f"@{item.subject_namespace}:{item.subject_object}#{item.subject_relation}"
+        for item in catalogue.unknown(services)
+    ]
+    return sorted(grants_of_others + sets_of_others)
 
 
 def _drift(services: Services, facts: Facts) -> Iterator[Drift]:
@@ -72,11 +99,14 @@ def facts_of(services: Services, identity_id: UUID, identity: Identity | None) -
         row = members.get(session, identity_id)
         member = None if row is None else MemberFacts(Status(row.status), Role(row.role))
         pending = outbox.is_pending(session, identity_id, LANES)
+        told = grants.told(session, identity_id, now=services.now())
     return Facts(
         subject_id=str(identity_id),
         identity=_identity_facts(services, identity),
         member=member,
-        tuples=services.keto.platform_tuples_of(str(identity_id)),
+        tuples=services.keto.tuples_of(str(identity_id)),
+        live=told.live,
+        ever=told.ever,
         pending_effects=pending,
         sessions=identity is not None and services.kratos.has_sessions(identity_id),
     )

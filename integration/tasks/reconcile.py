@@ -1,4 +1,4 @@
-"""Compares Kratos, our tables and Keto's `Platform` tuples, and repairs what differs.
+"""Compares Kratos, our tables and Keto's tuples of members, and repairs what differs.
 
 It finds what no hook told us: identities whose hook was lost, changes made past the edge, tuples
 written by hand. What to repair is decided in `policies.reconciliation`.
@@ -11,16 +11,17 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from integration import members
+from integration import catalogue, members
 from integration.db import locks, outbox
 from integration.db import members as member_rows
+from integration.db.epochs import EDGES
 from integration.errors import BusyError, ConflictError, KleisError
 from integration.ory.kratos import Identity
 from integration.services import Services
 from integration.tasks import drift
 from integration.tasks import identity as identities
 from integration.tasks.drift import Drift
-from policies.authority import platform_changes
+from policies import authority
 from policies.lifecycle import Actor, Trigger
 from policies.reconciliation import (
     ActivateMember,
@@ -41,6 +42,7 @@ from policies.registration import RegistrationAttempt, new_member
 log = structlog.get_logger()
 
 _ONE_AT_A_TIME = 4_455_000_002
+_SHOWN = 20
 _TRIGGERS: dict[type[Repair], Trigger] = {
     SuspendMember: Trigger.ADMIN_DISABLE,
     MarkDeleted: Trigger.ADMIN_DELETION,
@@ -60,10 +62,21 @@ def reconcile(services: Services) -> list[Drift]:
         if not mine:
             return []
         try:
+            _reconcile_catalogue(services)
             return _repair_all(services, list(drift.find(services)))
         finally:
             connection.execute(text("select pg_advisory_unlock(:key)"), {"key": _ONE_AT_A_TIME})
             connection.commit()
+
+
+def _reconcile_catalogue(services: Services) -> None:
+    """Seed what Keto lacks about permissions, and say what others wrote about ours."""
+    timeout = services.settings.database_timeout
+    with locks.identity_lock(services.engine, EDGES, timeout=timeout):
+        if missing := catalogue.sync(services):
+            log.warning("permissions_repaired", tuples=len(missing))
+    if foreign := drift.foreign(services):
+        log.info("authority_from_elsewhere", count=len(foreign), tuples=foreign[:_SHOWN])
 
 
 def _repair_all(services: Services, suspects: list[Drift]) -> list[Drift]:
@@ -95,7 +108,7 @@ def _repair(services: Services, suspect: Drift) -> tuple[Repair, ...]:
         grace = services.settings.reconcile_grace
         return reconcile_one(services, UUID(suspect.subject_id), grace=grace)
     # No identity has such a name, and nothing of ours writes it: authority of nobody.
-    strays = services.keto.platform_tuples_of(suspect.subject_id)
+    strays = authority.ours(services.keto.tuples_of(suspect.subject_id), ever=frozenset())
     services.keto.change(insert=frozenset(), delete=strays)
     return suspect.repairs
 
@@ -146,7 +159,8 @@ def _apply(
 ) -> None:
     match repair:
         case RepairAuthority(wanted):
-            insert, delete = platform_changes(facts.tuples, wanted)
+            have = authority.ours(facts.tuples, facts.ever)
+            insert, delete = authority.changes(have, wanted)
             services.keto.change(insert=insert, delete=delete)
         case RepairSessions():
             services.kratos.end_sessions(identity_id)

@@ -12,7 +12,7 @@ from policies.authority import (
     ROLE_RELATIONS,
     RelationTuple,
     Role,
-    platform_changes,
+    changes,
     platform_tuples,
 )
 from policies.lifecycle import Status
@@ -69,7 +69,7 @@ def test_everybody_else_has_nothing(status: Status, role: Role) -> None:
 def test_changes_lead_from_what_is_to_what_should_be(
     have: frozenset[RelationTuple], want: frozenset[RelationTuple]
 ) -> None:
-    insert, delete = platform_changes(have, want)
+    insert, delete = changes(have, want)
 
     assert (have - delete) | insert == want
     # Keto would store a second copy, and refuses to delete what is not there.

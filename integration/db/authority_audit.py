@@ -1,0 +1,89 @@
+"""Who changed whose authority, and why: written with the change, never changed afterwards."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from integration.db.grant_tables import AuthorityAudit
+
+OPERATOR = "operator"
+SYSTEM = "system"
+
+
+@dataclass(frozen=True, slots=True)
+class By:
+    """Who changes something.
+
+    Attributes:
+        actor: `key:<id>`, `member:<uuid>`, `operator` (the `kleis` program) or `system`.
+        request_id: Of the request that asked for it.
+    """
+
+    actor: str
+    request_id: str = ""
+
+
+def record(
+    session: Session,
+    by: By,
+    action: str,
+    subject_id: UUID | None,
+    *,
+    now: datetime,
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+    reason: str = "",
+) -> None:
+    """Write one change down, in the transaction that makes it."""
+    session.add(
+        AuthorityAudit(
+            at=now,
+            actor=by.actor,
+            action=action,
+            subject_id=subject_id,
+            before=before,
+            after=after,
+            reason=reason,
+            request_id=by.request_id,
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What to list; None: whatever it is."""
+
+    subject_id: UUID | None = None
+    actor: str | None = None
+    action: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+def page(
+    session: Session, wanted: Filter, *, before_id: int | None, limit: int
+) -> Sequence[AuthorityAudit]:
+    """Return entries, the latest first.
+
+    Args:
+        before_id: Only those older than this one.
+    """
+    statement = select(AuthorityAudit).order_by(AuthorityAudit.id.desc()).limit(limit)
+    table = AuthorityAudit
+    asked = (
+        (before_id, table.id < before_id),
+        (wanted.subject_id, table.subject_id == wanted.subject_id),
+        (wanted.actor, table.actor == wanted.actor),
+        (wanted.action, table.action == wanted.action),
+        (wanted.since, table.at >= wanted.since),
+        (wanted.until, table.at < wanted.until),
+    )
+    for value, condition in asked:
+        if value is not None:
+            statement = statement.where(condition)
+    return session.scalars(statement).all()

@@ -1,0 +1,55 @@
+"""What a member may do by our own tables: by its role, and by grants that count now."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from integration.db import grants, members
+from integration.db.grant_tables import AddedPermission
+from policies.authority import Role
+from policies.lifecycle import Status
+from policies.permissions import Permission, existing, permissions_of
+
+
+def added(session: Session) -> list[Permission]:
+    """Return the application's own permissions, by name."""
+    rows = session.scalars(select(AddedPermission).order_by(AddedPermission.name))
+    return [
+        Permission(
+            row.name, row.description, None if row.lowest_role is None else Role(row.lowest_role)
+        )
+        for row in rows
+    ]
+
+
+def catalogue(session: Session) -> dict[str, Permission]:
+    """Return every permission there is, by name, wildcards among them."""
+    return existing(added(session))
+
+
+def roles_of(session: Session, identity_id: UUID) -> list[str]:
+    """Return the role of a member as a list, as tokens carry it; none unless it is active."""
+    role = _role_of(session, identity_id)
+    return [] if role is None else [role]
+
+
+def names_of(session: Session, identity_id: UUID, now: datetime) -> list[str]:
+    """Return the names a member holds, sorted; none unless it is active.
+
+    Those of its role, of the roles below, and of grants that count at `now`. A wildcard stands
+    for itself: ask `policies.permissions.allows`.
+    """
+    role = _role_of(session, identity_id)
+    if role is None:
+        return []
+    granted = {grant.permission for grant in grants.live(session, identity_id, now=now)}
+    return sorted(permissions_of(role, added(session)) | granted)
+
+
+def _role_of(session: Session, identity_id: UUID) -> Role | None:
+    member = members.get(session, identity_id)
+    if member is None or Status(member.status) is not Status.ACTIVE:
+        return None
+    return Role(member.role)

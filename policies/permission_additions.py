@@ -1,0 +1,54 @@
+"""Which permissions an application may add to the catalogue."""
+
+from collections.abc import Iterator, Mapping
+
+from policies.decisions import Allow, Decision, Deny, Reason
+from policies.grants import Granter
+from policies.permissions import (
+    EVERYTHING,
+    PLATFORM_PERMISSIONS,
+    Permission,
+    allows,
+    check_name,
+)
+
+MAX_DESCRIPTION = 500
+_AREAS = frozenset(name.partition(".")[0] for name in PLATFORM_PERMISSIONS)
+
+
+def decide_addition(
+    new: Permission, granter: Granter, catalogue: Mapping[str, Permission]
+) -> Decision:
+    """Decide whether `new` may be added.
+
+    Returns:
+        Allow; or a denial: `permission_name_invalid`, `permission_name_reserved` (the platform's
+        own areas), `permission_exists`, `description_too_long`, `permission_not_held`.
+    """
+    if invalid := check_name(new.name):
+        return invalid
+    reasons = tuple(_against(new, granter, catalogue))
+    return Deny(reasons) if reasons else Allow()
+
+
+def _against(
+    new: Permission, granter: Granter, catalogue: Mapping[str, Permission]
+) -> Iterator[Reason]:
+    if new.name == EVERYTHING or new.name.partition(".")[0] in _AREAS:
+        text = f"Names below {', '.join(sorted(_AREAS))} belong to the platform."
+        yield Reason("permission_name_reserved", text, "#/name")
+    elif new.name in catalogue and not _is_bare_wildcard(catalogue[new.name]):
+        yield Reason("permission_exists", "There is a permission of this name.", "#/name")
+    if len(new.description) > MAX_DESCRIPTION:
+        text = f"Describe it in at most {MAX_DESCRIPTION} characters."
+        yield Reason("description_too_long", text, "#/description")
+    held = [item.name for item in granter.holds]
+    if granter.subject_id is not None and not allows(held, new.name):
+        # Whoever adds it also says which role has it from then on.
+        text = "You can only add what you would hold yourself."
+        yield Reason("permission_not_held", text, "#/name")
+
+
+def _is_bare_wildcard(known: Permission) -> bool:
+    """Wildcards above a name exist by themselves, without anybody having added them."""
+    return known.name.endswith(f".{EVERYTHING}") and known == Permission(known.name)

@@ -1,0 +1,107 @@
+"""What the settle call promises on a real database, with Keto dead or already told."""
+
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import pytest
+
+from integration import authority, grants, members
+from integration.admins import THE_OPERATOR
+from integration.db import epochs, locks
+from integration.db import grants as rows
+from integration.grants import Rules
+from policies.authority import Role
+from policies.grants import Wish
+from policies.registration import RegistrationAttempt, new_member
+
+
+@pytest.fixture
+def member(services) -> UUID:
+    identity_id = uuid4()
+    attempt = RegistrationAttempt(email=f"{identity_id}@example.test", username=f"m{identity_id}")
+    with services.transaction() as session:
+        members.adopt(session, identity_id, new_member(attempt), Role.CREATOR, now=services.now())
+    return identity_id
+
+
+def settled_by_hand(services, member):
+    with services.transaction() as session:
+        epochs.settled(session, member, epochs.current(session, member))
+
+
+def give(services, member, *, hours=1, permission="members.suspend"):
+    expires_at = services.now() + timedelta(hours=hours)
+    with services.transaction() as session:
+        wish = Wish(permission, expires_at, "incident 7")
+        return grants.grant(
+            session, THE_OPERATOR, member, wish, rules=Rules(), now=services.now()
+        ).id
+
+
+def settle(hooks, member):
+    return hooks.post("/hooks/authority/settle", json={"subject_id": str(member)})
+
+
+def test_without_the_secret_nobody_settles_anything(hooks, member):
+    answer = hooks.post(
+        "/hooks/authority/settle",
+        json={"subject_id": str(member)},
+        headers={"X-Kleis-Hook-Secret": "wrong"},
+    )
+    assert answer.status_code == 401
+
+
+def test_somebody_nobody_knows_is_settled(hooks):
+    assert settle(hooks, uuid4()).status_code == 204
+
+
+def test_a_settled_subject_needs_no_keto(hooks, services, member):
+    settled_by_hand(services, member)
+    assert settle(hooks, member).status_code == 204
+
+
+def test_a_settling_subject_is_unknown_while_keto_is_dead(hooks, services, member):
+    settled_by_hand(services, member)
+    give(services, member)
+    answer = settle(hooks, member)
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "1"
+
+
+def test_an_overdue_grant_has_ended_even_where_keto_cannot_be_told(hooks, services, member, clock):
+    grant_id = give(services, member)
+    settled_by_hand(services, member)
+    assert settle(hooks, member).status_code == 204
+
+    clock.advance(timedelta(hours=1))
+
+    assert settle(hooks, member).status_code == 503
+    with services.transaction() as session:
+        grant = rows.get(session, grant_id)
+        assert grant.expired_at == clock.now
+        assert grant.removed_at is None
+        assert epochs.is_settling(session, member)
+
+
+def test_the_sweep_ends_what_is_overdue_once_and_leaves_the_rest(services, member, clock):
+    short = give(services, member)
+    long = give(services, member, hours=2, permission="members.read")
+    clock.advance(timedelta(hours=1))
+    with services.transaction() as session:
+        before = epochs.current(session, member)
+
+    assert authority.expire_overdue(services) == 1
+    assert authority.expire_overdue(services) == 0
+
+    with services.transaction() as session:
+        assert epochs.current(session, member) == before + 1
+        assert rows.get(session, short).expired_at is not None
+        assert rows.get(session, long).expired_at is None
+
+
+def test_settling_waits_no_longer_than_a_second_for_the_lock(hooks, services, member):
+    give(services, member)
+    with locks.identity_lock(services.engine, member, timeout=timedelta(seconds=1)):
+        answer = settle(hooks, member)
+    assert answer.status_code == 503
+    assert answer.json()["type"] == "urn:kleis:problem:busy"
