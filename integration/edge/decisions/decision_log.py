@@ -55,6 +55,7 @@ class DecisionLog:
         self._pool = make_pool(settings, name="decisions", max_size=1)
         self._waiting: deque[_Line] = deque()
         self._some = asyncio.Event()
+        self._full = asyncio.Event()
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
         self._lost = 0
@@ -82,6 +83,8 @@ class DecisionLog:
         took = (time.perf_counter() - started) * 1000
         self._waiting.append(_Line(time.time(), question, decision, took, asked_by, request_id))
         self._some.set()
+        if len(self._waiting) >= BATCH:
+            self._full.set()
 
     async def start(self) -> None:
         await self._pool.open(wait=False)
@@ -91,6 +94,7 @@ class DecisionLog:
         """Write what is left, as long as PostgreSQL answers within some seconds."""
         self._stopping = True
         self._some.set()
+        self._full.set()
         if self._task is not None:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._task, _CLOSE_SECONDS)
@@ -101,16 +105,20 @@ class DecisionLog:
     async def _run(self) -> None:
         while self._waiting or not self._stopping:
             await self._some.wait()
-            if not self._stopping and len(self._waiting) < BATCH:
-                await asyncio.sleep(LONGEST_WAIT_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._full.wait(), LONGEST_WAIT_SECONDS)
             batch = list(islice(self._waiting, BATCH))
             if batch and not await self._written(batch):
                 await asyncio.sleep(_RETRY_SECONDS)
                 continue
             for _ in batch:
                 self._waiting.popleft()
-            if not self._waiting and not self._stopping:
+            if self._stopping:
+                continue
+            if not self._waiting:
                 self._some.clear()
+            if len(self._waiting) < BATCH:
+                self._full.clear()
 
     async def _written(self, batch: list[_Line]) -> bool:
         """Write a batch; False when it is to be tried again."""
