@@ -26,6 +26,7 @@ from integration.launch.postgres import SUPERUSER, Cluster
 from integration.launch.programs import Startup
 from integration.launch.stopping import Stop
 from integration.launch.supervisor import Supervisor
+from tests.keto.server import KetoServer, keto_running
 from tests.private_stack import PrivateStack
 
 PASSWORD = "only-in-tests-and-on-a-private-socket"
@@ -71,6 +72,13 @@ def database_url(postgres: Databases) -> str:
 @pytest.fixture(scope="session")
 def valkey_url(postgres: Databases) -> str:
     return postgres.valkey_url
+
+
+@pytest.fixture(scope="session")
+def keto(postgres: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KetoServer]:
+    """Keto with our model for the whole run. Tests use objects and subjects of their own."""
+    with keto_running(postgres.new_database(), tmp_path_factory.mktemp("keto")) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
