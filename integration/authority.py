@@ -61,16 +61,6 @@ def settle(services: Services, identity_id: UUID) -> None:
         raise UpstreamUnavailableError("This member is being changed.", detail=str(identity_id))
 
 
-def expire_overdue(services: Services) -> int:
-    """End every grant whose time is over, of all members; return of how many members."""
-    with services.transaction() as session:
-        subjects = grant_rows.subjects_overdue(session, now=services.now())
-    for subject_id in subjects:
-        with services.transaction() as session:
-            grant_endings.expire_overdue(session, subject_id, now=services.now())
-    return len(subjects)
-
-
 def _is_settled(services: Services, identity_id: UUID) -> bool:
     now = services.now()
     with services.transaction() as session:

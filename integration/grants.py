@@ -4,8 +4,8 @@ Every function belongs to the caller's transaction. A grant, its entry in the au
 the epoch and the effects are written together or not at all.
 """
 
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from sqlalchemy.orm import Session
@@ -18,6 +18,7 @@ from integration.db.grant_tables import PermissionGrant
 from integration.db.tables import Member
 from integration.errors import ConflictError, NotFoundError
 from integration.grant_endings import expire_overdue, facts_of, record
+from integration.grant_settings import GrantSettings
 from integration.refusals import refusal
 from policies import grants as policy
 from policies.authority import Role
@@ -29,9 +30,19 @@ from policies.permissions import EVERYTHING, permissions_of
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the settings say about grants."""
+    """What the settings say about grants and elevations."""
 
-    conflicts: Conflicts = field(default_factory=frozenset)
+    conflicts: Conflicts = frozenset()
+    longest_elevation: timedelta = timedelta(hours=8)
+    request_lifetime: timedelta = timedelta(days=1)
+
+
+def rules_of(settings: GrantSettings) -> Rules:
+    return Rules(
+        conflicts=settings.conflicting_permissions,
+        longest_elevation=settings.elevation_longest,
+        request_lifetime=settings.elevation_request_lifetime,
+    )
 
 
 def grant(
@@ -118,9 +129,9 @@ def renew(
     grant_id: UUID,
     *,
     expires_at: datetime | None,
-    reason: str,
     rules: Rules,
     now: datetime,
+    reason: str = "",
 ) -> PermissionGrant:
     """Give a grant that still counts another end, earlier or later.
 
@@ -134,7 +145,7 @@ def renew(
         raise ConflictError("This grant has ended; make a new one.", problem="grant_ended")
     member = _lock(session, known.subject_id)
     decision = policy.decide_renewal(
-        Wish(known.permission, expires_at, reason),
+        Wish(known.permission, expires_at, reason or known.reason),
         candidate(session, member, now=now, without=known.permission),
         admins.granter(session, admin, now=now),
         conflicts=rules.conflicts,
@@ -155,6 +166,14 @@ def renew(
         reason=reason.strip(),
     )
     return known
+
+
+def state_of(one: PermissionGrant, now: datetime) -> str:
+    """Return `active`, `revoked` or `expired`: the truth at `now`, whoever noticed."""
+    if one.revoked_at is not None:
+        return "revoked"
+    over = one.expires_at is not None and one.expires_at <= now
+    return "expired" if over or one.expired_at is not None else "active"
 
 
 def candidate(

@@ -23,6 +23,7 @@ _CONFLICT = frozenset(
         "elevation_lapsed",
         "elevation_not_open",
         "last_admin",
+        "member_gone",
         "member_not_active",
         "member_not_verified",
         "permission_exists",

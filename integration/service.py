@@ -17,7 +17,18 @@ from fastapi import FastAPI, Request, Response
 
 from hooks import admin, authority, courier, login, recovery, registration, verification
 from hooks import settings as settings_hooks
-from integration.api import flows, health, me, problems, well_known
+from integration.api import (
+    admin_audit,
+    admin_grants,
+    admin_permissions,
+    admin_roles,
+    elevations,
+    flows,
+    health,
+    me,
+    problems,
+    well_known,
+)
 from integration.services import Services, make_services
 from integration.settings import Settings
 from integration.web import pages
@@ -28,7 +39,17 @@ _REQUEST_ID = "x-request-id"
 _TITLE = "Kleis"
 _VERSION = "1"
 _SUMMARY = "The identity layer on Ory Kratos and Ory Keto"
-_ROUTED = (health, well_known, me, flows)
+_ROUTED = (
+    health,
+    well_known,
+    me,
+    flows,
+    admin_permissions,
+    admin_roles,
+    admin_grants,
+    elevations,
+    admin_audit,
+)
 _HOOKS = (registration, verification, recovery, login, settings_hooks, courier, admin, authority)
 
 

@@ -13,11 +13,11 @@ from celery.beat import Scheduler, Service
 from celery.platforms import SecurityWarning
 from celery.signals import setup_logging, worker_ready
 
-from integration import authority, catalogue
+from integration import catalogue
 from integration.doorbell import DELIVER, QUEUE, make_celery
 from integration.services import Services, make_services
 from integration.settings import Settings
-from integration.tasks import reconcile, relay, sweeps
+from integration.tasks import expiry, reconcile, relay, sweeps
 from integration.tasks.deliver import deliver
 
 log = structlog.get_logger()
@@ -50,7 +50,7 @@ def make_worker(services: Services) -> Celery:
         app.add_periodic_task(period, run.s(), name=name, expires=expires)
 
     periodically("kleis.relay", settings.relay_period, relay.relay)
-    periodically("kleis.expire_grants", settings.grant_expiry_period, authority.expire_overdue)
+    periodically("kleis.expire_grants", settings.grant_expiry_period, expiry.expire)
     periodically("kleis.sweep", settings.sweep_period, sweeps.sweep)
     periodically("kleis.reconcile", settings.reconcile_period, reconcile.reconcile)
     return app

@@ -10,7 +10,8 @@ from policies.permissions import allows, check_name, covering, is_administrative
 
 MAX_REASON = 500
 
-REASON_MISSING = Reason("reason_missing", "Say why, in 1 to 500 characters.", "#/reason")
+REASON_TOO_LONG = Reason("reason_too_long", "Say why in at most 500 characters.", "#/reason")
+REASON_MISSING = Reason("reason_missing", "Say why.", "#/reason")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +84,8 @@ def decide_grant(
     Returns:
         Allow; or all reasons against it at once: `permission_name_invalid`,
         `permission_unknown`, `member_not_active`, `member_not_verified`, `duties_conflict`,
-        `expiry_past`, `reason_missing`, `grant_to_oneself`, `permission_not_held`,
-        `expiry_beyond_own`, `scope_missing`.
+        `expiry_past`, `reason_missing`, `reason_too_long`, `grant_to_oneself`,
+        `permission_not_held`, `expiry_beyond_own`, `scope_missing`.
     """
     if invalid := check_name(wish.permission):
         return invalid
@@ -92,10 +93,10 @@ def decide_grant(
         text = "There is no such permission. Permissions of the application have to be added first."
         return Deny((Reason("permission_unknown", text, "#/permission"),))
     reasons = (
-        *_against_candidate(candidate),
-        *_against_duties(wish.permission, candidate.holds, conflicts),
+        *against_candidate(candidate),
+        *against_duties(wish.permission, candidate.holds, conflicts),
         *_against_expiry(wish.expires_at, now),
-        *_against_reason(wish.reason),
+        *against_reason(wish.reason),
         *_against_granter(wish, candidate, granter),
     )
     if reasons:
@@ -118,11 +119,9 @@ def decide_renewal(
 
 
 def decide_revocation(permission: str, reason: str, granter: Granter) -> Decision:
-    """Decide whether a grant may be taken away: by who could have given it, with a reason.
-
-    Members may give up what they hold themselves.
-    """
-    reasons = (*_against_reason(reason), *_against_scope(permission, granter))
+    """Decide whether a grant may be taken away: by whoever could have given it."""
+    long = (REASON_TOO_LONG,) if len(reason) > MAX_REASON else ()
+    reasons = (*long, *_against_scope(permission, granter))
     if granter.subject_id is not None and not allows(_names(granter), permission):
         reasons = (*reasons, _not_held(permission))
     return Deny(reasons) if reasons else Allow(revoked(permission))
@@ -154,9 +153,12 @@ def expired(permission: str) -> tuple[SyncAuthority | PublishEvent, ...]:
     return (SyncAuthority(), PublishEvent("permission.expired", (("permission", permission),)))
 
 
-def reads_reason(reason: str) -> bool:
-    """Tell whether this is a reason: not blank, not too long."""
-    return len(reason.strip()) > 0 and len(reason) <= MAX_REASON
+def against_reason(reason: str) -> Iterator[Reason]:
+    """Yield what is wrong with a reason: blank, or too long."""
+    if not reason.strip():
+        yield REASON_MISSING
+    elif len(reason) > MAX_REASON:
+        yield REASON_TOO_LONG
 
 
 def conflicting(permission: str, holds: Iterable[str], conflicts: Conflicts) -> str | None:
@@ -173,16 +175,18 @@ def conflicting(permission: str, holds: Iterable[str], conflicts: Conflicts) -> 
     return None
 
 
-def _against_candidate(candidate: Candidate) -> Iterator[Reason]:
+def against_candidate(candidate: Candidate) -> Iterator[Reason]:
+    """Yield why a member cannot be granted anything."""
     if candidate.status is not Status.ACTIVE:
         yield Reason("member_not_active", "Only an active member can be granted anything.")
     if not candidate.verified:
         yield Reason("member_not_verified", "This member has not proven its address.")
 
 
-def _against_duties(
+def against_duties(
     permission: str, holds: frozenset[str], conflicts: Conflicts
 ) -> Iterator[Reason]:
+    """Yield which of the member's permissions forbids this one."""
     other = conflicting(permission, holds, conflicts)
     if other is not None:
         text = f"Nobody may hold {permission} beside {other}."
@@ -192,11 +196,6 @@ def _against_duties(
 def _against_expiry(expires_at: datetime | None, now: datetime) -> Iterator[Reason]:
     if expires_at is not None and expires_at <= now:
         yield Reason("expiry_past", "The end must be in the future.", "#/expires_at")
-
-
-def _against_reason(reason: str) -> Iterator[Reason]:
-    if not reads_reason(reason):
-        yield REASON_MISSING
 
 
 def _against_granter(wish: Wish, candidate: Candidate, granter: Granter) -> Iterator[Reason]:

@@ -12,15 +12,19 @@ import click
 from integration.errors import KleisError
 
 COMMANDS = {
+    "audit": "integration.cli.audit:audit",
     "docs": "integration.cli.documentation:docs",
     "doctor": "integration.cli.doctor:doctor",
     "down": "integration.cli.stack:down",
+    "grant": "integration.cli.grant:grant",
     "key": "integration.cli.key:key",
     "limits": "integration.cli.limits:limits",
     "member": "integration.cli.member:member",
     "migrate": "integration.cli.migrate:migrate",
     "outbox": "integration.cli.outbox:outbox",
+    "permission": "integration.cli.permission:permission",
     "render": "integration.cli.render:render",
+    "role": "integration.cli.role:role",
     "serve": "integration.cli.serve:serve",
     "status": "integration.cli.stack:status",
     "up": "integration.cli.stack:up",

@@ -35,7 +35,7 @@ def create(
     environment: Environment, scopes: tuple[str, ...], name: str, expires_in: str | None
 ) -> None:
     """Print a new key. It is shown this once: only its SHA-256 is kept."""
-    lifetime = _duration(expires_in)
+    lifetime = read_duration(expires_in)
     with connected(environment) as services, services.transaction() as session:
         now = services.now()
         token = api_keys.create(
@@ -80,7 +80,12 @@ def revoke(environment: Environment, key_id: str) -> None:
     click.echo(f"key {key_id} is revoked")
 
 
-def _duration(text: str | None) -> timedelta | None:
+def read_duration(text: str | None) -> timedelta | None:
+    """Read `P90D`; None stays None.
+
+    Raises:
+        BadParameter: it is no duration, or not a positive one.
+    """
     if text is None:
         return None
     try:

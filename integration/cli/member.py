@@ -24,7 +24,7 @@ def member() -> None:
 def show(environment: Environment, who: str, as_json: bool) -> None:
     """Show a member and its history. WHO is an identity id, an e-mail address or a username."""
     with connected(environment) as services:
-        identity_id = _find(services, who)
+        identity_id = find_identity(services, who)
         with services.transaction() as session:
             row = members.get(session, identity_id)
             if row is None:
@@ -52,7 +52,12 @@ def show(environment: Environment, who: str, as_json: bool) -> None:
             click.echo(f"{name if index == 0 else '':<14}{'-' if line is None else line}")
 
 
-def _find(services: Services, who: str) -> UUID:
+def find_identity(services: Services, who: str) -> UUID:
+    """Return the id of whom an operator means: an id, an e-mail address or a username.
+
+    Raises:
+        ClickException: Kratos knows nobody of this name.
+    """
     try:
         return UUID(who)
     except ValueError:

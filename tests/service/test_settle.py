@@ -5,11 +5,12 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from integration import authority, grants, members
+from integration import grants, members
 from integration.admins import THE_OPERATOR
 from integration.db import epochs, locks
 from integration.db import grants as rows
 from integration.grants import Rules
+from integration.tasks import expiry
 from policies.authority import Role
 from policies.grants import Wish
 from policies.registration import RegistrationAttempt, new_member
@@ -90,8 +91,8 @@ def test_the_sweep_ends_what_is_overdue_once_and_leaves_the_rest(services, membe
     with services.transaction() as session:
         before = epochs.current(session, member)
 
-    assert authority.expire_overdue(services) == 1
-    assert authority.expire_overdue(services) == 0
+    assert expiry.end_overdue_grants(services) == 1
+    assert expiry.end_overdue_grants(services) == 0
 
     with services.transaction() as session:
         assert epochs.current(session, member) == before + 1

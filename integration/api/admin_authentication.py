@@ -1,0 +1,79 @@
+"""Who may use our admin API: a key of the right scope, or a member who holds the permission.
+
+What a member holds is asked of our own tables, never of Keto: tuples that somebody wrote there do
+not open this door, and neither does Keto's absence.
+"""
+
+from typing import Any
+
+from fastapi import Depends, Request
+
+from integration import permissions
+from integration.admins import Admin
+from integration.api.authentication import authenticate
+from integration.db import api_keys, member_sessions
+from integration.db.authority_audit import By
+from integration.dependencies import UsesServices
+from integration.errors import ForbiddenError, UnauthenticatedError
+from integration.services import Services
+from policies.permissions import allows
+from policies.scopes import permits
+
+_KEY_PREFIX = "bearer kleis_"
+_LONGEST_REQUEST_ID = 128
+
+
+def needs(permission: str, scope: str) -> Any:
+    """Return a dependency that lets an `Admin` in.
+
+    Args:
+        permission: What a member must hold.
+        scope: What an API key must have.
+    """
+
+    def let_in(request: Request, services: UsesServices) -> Admin:
+        request_id = request_id_of(request)
+        if request.headers.get("authorization", "").lower().startswith(_KEY_PREFIX):
+            return _key(request, services, scope, request_id)
+        return _member(request, services, permission, request_id)
+
+    return Depends(let_in)
+
+
+def request_id_of(request: Request) -> str:
+    return request.headers.get("x-request-id", "")[:_LONGEST_REQUEST_ID]
+
+
+def _key(request: Request, services: Services, scope: str, request_id: str) -> Admin:
+    token = request.headers["authorization"][len("bearer ") :].strip()
+    with services.transaction() as session:
+        key = api_keys.find(session, token, now=services.now())
+    if key is None:
+        raise UnauthenticatedError(
+            "This API key is unknown, expired or revoked.", problem="api_key_refused"
+        )
+    scopes = frozenset(key.scopes)
+    if not permits(scopes, scope):
+        raise ForbiddenError(
+            "This API key has not the scope needed here.",
+            problem="scope_missing",
+            facts={"scope": scope},
+        )
+    return Admin(By(f"key:{key.id}", request_id), scopes=scopes)
+
+
+def _member(request: Request, services: Services, permission: str, request_id: str) -> Admin:
+    caller = authenticate(request, services)
+    identity_id = caller.member.identity_id
+    with services.transaction() as session:
+        known = member_sessions.get(session, caller.kratos_session.id)
+        held = permissions.names_of(session, identity_id, services.now())
+    if known is not None and known.ended_at is not None:
+        raise UnauthenticatedError("Please log in.")
+    if known is not None and known.hold is not None:
+        raise ForbiddenError("Please confirm that it is you.", problem="session_aal2_required")
+    if not allows(held, permission):
+        raise ForbiddenError(
+            "You may not do this.", problem="permission_missing", facts={"permission": permission}
+        )
+    return Admin(By(f"member:{identity_id}", request_id), member_id=identity_id)

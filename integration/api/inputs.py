@@ -1,0 +1,10 @@
+"""Texts that clients send, as far as PostgreSQL can keep them: any character but NUL."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+_NO_NUL = r"^[^\x00]*$"
+
+Reason = Annotated[str, Field(max_length=500, pattern=_NO_NUL)]
+Name = Annotated[str, Field(max_length=128, pattern=_NO_NUL)]

@@ -1,0 +1,69 @@
+"""The role of a member, changed by an admin. Belongs to the caller's transaction."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from integration import admins, effects, members, permissions
+from integration.admins import Admin
+from integration.db import authority_audit
+from integration.db import members as rows
+from integration.errors import NotFoundError
+from integration.refusals import refusal
+from policies.authority import Role
+from policies.decisions import Deny
+from policies.lifecycle import Status
+from policies.roles import decide_role
+
+_ONE_AT_A_TIME = 4_455_000_003
+
+
+def assign(
+    session: Session,
+    admin: Admin,
+    subject_id: UUID,
+    role: Role,
+    reason: str,
+    *,
+    now: datetime,
+) -> Role:
+    """Give a member another role and return the one it had.
+
+    Raises:
+        NotFoundError: there is no such member.
+        ConflictError, ForbiddenError, InvalidInputError: as `policies.roles.decide_role` says.
+    """
+    # Two admins who make each other users at the same time would leave none.
+    session.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _ONE_AT_A_TIME})
+    member = rows.lock(session, subject_id)
+    if member is None:
+        raise NotFoundError("There is no such member.", problem="member_unknown")
+    before = Role(member.role)
+    decision = decide_role(
+        str(subject_id),
+        before,
+        role,
+        status=Status(member.status),
+        granter=admins.granter(session, admin, now=now),
+        reason=reason,
+        added=permissions.added(session),
+        is_last_admin=rows.count_other_admins(session, subject_id) == 0,
+    )
+    if isinstance(decision, Deny):
+        raise refusal(decision)
+    if before is not role:
+        members.assign_role(session, subject_id, role, now=now)
+        effects.record(session, subject_id, decision.effects, now=now)
+        authority_audit.record(
+            session,
+            admin.by,
+            "role.changed",
+            subject_id,
+            now=now,
+            before={"role": before},
+            after={"role": role},
+            reason=reason.strip(),
+        )
+    return before

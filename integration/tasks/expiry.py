@@ -1,0 +1,22 @@
+"""What ends by itself to the second: grants whose time is over, and requests nobody decided."""
+
+from integration import elevations, grant_endings
+from integration.db import grants
+from integration.services import Services
+
+
+def expire(services: Services) -> None:
+    """End what is overdue by now."""
+    end_overdue_grants(services)
+    with services.transaction() as session:
+        elevations.lapse(session, now=services.now())
+
+
+def end_overdue_grants(services: Services) -> int:
+    """End every grant whose time is over, each member for itself; return of how many members."""
+    with services.transaction() as session:
+        subjects = grants.subjects_overdue(session, now=services.now())
+    for subject_id in subjects:
+        with services.transaction() as session:
+            grant_endings.expire_overdue(session, subject_id, now=services.now())
+    return len(subjects)
