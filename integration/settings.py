@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from integration.decision_settings import DecisionSettings
 from integration.grant_settings import GrantSettings
 from integration.limit_settings import LimitSettings
+from integration.session_settings import SessionSettings
 from policies.passwords import PasswordProfile
 
 PREFIX = "KLEIS_"
@@ -38,7 +39,7 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 Secret = Annotated[SecretStr, Field(min_length=16)]
 
 
-class Settings(LimitSettings, DecisionSettings, GrantSettings):
+class Settings(SessionSettings, LimitSettings, DecisionSettings, GrantSettings):
     """What the edge, the service and the worker need to know."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")

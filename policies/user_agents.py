@@ -37,5 +37,10 @@ def describe(user_agent: str) -> str:
     return browser or "an app"
 
 
+def is_browser(user_agent: str) -> bool:
+    """Tell whether this calls itself a browser."""
+    return bool(_first(user_agent, _BROWSERS))
+
+
 def _first(text: str, names: tuple[tuple[str, str], ...]) -> str:
     return next((name for sign, name in names if sign in text), "")

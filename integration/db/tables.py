@@ -14,6 +14,7 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     Text,
+    false,
     func,
     text,
     true,
@@ -79,6 +80,12 @@ class Member(Table):
     verified_at: Mapped[datetime | None]
     last_login_at: Mapped[datetime | None]
     login_count: Mapped[int] = mapped_column(server_default="0")
+    # TOTP or look-up codes are enrolled at Kratos: a password alone is not enough.
+    second_factor: Mapped[bool] = mapped_column(server_default=false())
+    # The member asks for a second factor itself, mailed codes included.
+    requires_second_factor: Mapped[bool] = mapped_column(server_default=false())
+    # The address was recovered and no password chosen since: the old one may be a stranger's.
+    recovered_at: Mapped[datetime | None]
 
 
 class Profile(Table):

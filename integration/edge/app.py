@@ -13,6 +13,7 @@ from integration.edge.asgi import Answer, RawHeaders, Receive, Reply, Scope, Sen
 from integration.edge.bodies import ClientGoneError, RequestBody
 from integration.edge.client_watch import ClientWatch
 from integration.edge.handlings import Handlings
+from integration.edge.hot_whoami import HotWhoami
 from integration.edge.problems import (
     HEADERS_TOO_LARGE,
     INTERNAL,
@@ -48,16 +49,19 @@ class Edge:
         settings: Settings,
         keys: ApiKeys,
         handlings: Handlings,
+        hot: HotWhoami,
         parts: Sequence[Part],
         finishing: Sequence[Callable[[], Awaitable[None]]],
     ) -> None:
         """Args:
+        hot: Asked before anything is made of a request.
         parts: Started in this order, closed in reverse.
         finishing: Lets work that nobody waits for come to its end, before any part is closed.
         """
         self._settings = settings
         self._keys = keys
         self._handlings = handlings
+        self._hot = hot
         self._parts = tuple(parts)
         self._finishing = tuple(finishing)
 
@@ -65,7 +69,8 @@ class Edge:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         elif scope["type"] == "http":
-            await self._answer(scope, receive, send)
+            if not await self._hot.answered(scope, send):
+                await self._answer(scope, receive, send)
         else:
             await send({"type": "websocket.close", "code": 1000})
 

@@ -1,5 +1,6 @@
 """The edge, put together: which guards are asked in which order, and who handles what."""
 
+from integration.countries import Countries
 from integration.edge.admin_writes import AdminWrites
 from integration.edge.api_keys import ApiKeys
 from integration.edge.app import Edge
@@ -14,12 +15,12 @@ from integration.edge.flow_turns import FlowTurns
 from integration.edge.forwarding import Forwarder
 from integration.edge.guards import Guard, GuardChain
 from integration.edge.handlings import Handlings
+from integration.edge.hot_whoami import HotWhoami
 from integration.edge.identity_admin import IdentityAdmin
 from integration.edge.identity_lock import IdentityLocks
 from integration.edge.limits.assembly import make_limits
 from integration.edge.limits.readiness import Readiness
 from integration.edge.login_attempts import LoginAttempts
-from integration.edge.member_status import MemberStatuses
 from integration.edge.outcome_reader import OutcomeReader
 from integration.edge.password_guard import PasswordGuard
 from integration.edge.password_histories import PasswordHistories
@@ -27,8 +28,17 @@ from integration.edge.password_judge import PasswordJudge
 from integration.edge.password_learning import PasswordLearning
 from integration.edge.registration_progress import RegistrationProgress
 from integration.edge.routes import Handling, Upstream
+from integration.edge.second_factor_flows import SecondFactorFlows
 from integration.edge.self_service import SelfService
 from integration.edge.service_writes import ServiceWrites
+from integration.edge.session_activity import Activity
+from integration.edge.session_beginnings import SessionBeginnings
+from integration.edge.session_cache import SessionCache
+from integration.edge.session_endings import SessionEndings, SessionWrites
+from integration.edge.session_gate import SessionGate
+from integration.edge.session_rows import SessionRows
+from integration.edge.session_standings import SessionStandings
+from integration.edge.sessions import Sessions
 from integration.edge.tuple_reads import TupleReads
 from integration.edge.upstream_errors import UpstreamErrors
 from integration.edge.whoami import Whoami
@@ -42,6 +52,7 @@ def make_edge(settings: Settings) -> ASGIApp:
     database = Database(settings)
     locks = IdentityLocks(settings)
     epochs = Epochs(settings, database)
+    activity, countries = Activity(settings, database), Countries(settings.country_database)
     private = [str(getattr(settings, each.value)) for each in Upstream]
     exchange = Exchange(
         forwarder,
@@ -54,21 +65,40 @@ def make_edge(settings: Settings) -> ASGIApp:
     passwords = PasswordGuard(settings, forwarder, database, judge, histories)
     learning = PasswordLearning(reader, histories, judge.digests)
     limits = make_limits(settings, database, forwarder, reader)
+    rows, cache = SessionRows(database), SessionCache(settings, epochs, activity)
+    sessions = Sessions(
+        settings,
+        forwarder=forwarder,
+        standings=SessionStandings(database),
+        rows=rows,
+        cache=cache,
+        activity=activity,
+        countries=countries,
+    )
+    second_factors = SecondFactorFlows(sessions)
+    gate = SessionGate(exchange, sessions, public_url=public_url)
     # Guards are asked in this order and told in reverse: the first also sees what others refuse.
     guards: tuple[Guard, ...] = (
         LoginAttempts(settings, reader, attempts),
+        SessionBeginnings(settings, rows, reader, epochs, countries),
         limits.guard,
+        gate,
+        second_factors,
         RegistrationProgress(database, forwarder),
         passwords,
         learning,
         FlowTurns(reader),
     )
+    endings = SessionEndings(forwarder, sessions, rows, epochs)
     self_service = SelfService(
         exchange,
         guards=GuardChain(guards),
         limit_guard=limits.guard,
         locks=locks,
         ticket=FlowTicket(settings),
+        endings=endings,
+        gate=gate,
+        second_factors=second_factors,
     )
     keys, tuples = ApiKeys(database), TupleReads(exchange)
     decisions = make_decisions(settings, exchange, database, epochs, keys)
@@ -77,7 +107,8 @@ def make_edge(settings: Settings) -> ASGIApp:
         exchange,
         reads={
             Handling.SELF_SERVICE: self_service.read,
-            Handling.WHOAMI: Whoami(exchange, MemberStatuses(database)).answer,
+            Handling.WHOAMI: Whoami(exchange, sessions, public_url=public_url).answer,
+            Handling.OWN_SESSIONS: gate.read_sessions,
             Handling.TUPLE_LIST: tuples.list,
             Handling.TUPLE_EXPAND: tuples.expand,
             **decisions.reads,
@@ -85,8 +116,9 @@ def make_edge(settings: Settings) -> ASGIApp:
         },
         writes={
             Handling.SELF_SERVICE: self_service.submit,
+            Handling.OWN_SESSIONS: SessionWrites(exchange, gate, endings).revoke,
             Handling.IDENTITY_ADMIN: IdentityAdmin(
-                exchange, admin_writes, public_url=public_url
+                exchange, admin_writes, endings, epochs, public_url=public_url
             ).write,
             Handling.SERVICE: ServiceWrites(exchange, epochs).write,
         },
@@ -95,6 +127,16 @@ def make_edge(settings: Settings) -> ASGIApp:
         settings=settings,
         keys=keys,
         handlings=handlings,
-        parts=(database, locks, forwarder, attempts, limits.limiter, epochs, *decisions.parts),
-        finishing=(passwords.finish, learning.finish),
+        hot=HotWhoami(cache),
+        parts=(
+            database,
+            locks,
+            forwarder,
+            attempts,
+            limits.limiter,
+            epochs,
+            activity,
+            *decisions.parts,
+        ),
+        finishing=(passwords.finish, learning.finish, endings.finish),
     )

@@ -1,7 +1,7 @@
 """The edge's few statements: no ORM, and no need for PostgreSQL to be there at the start."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import psycopg
@@ -19,6 +19,10 @@ _QUIET_SECONDS = 0.5
 # A pool that gave up starts anew with the next request, so this bounds how long after its
 # return PostgreSQL is found again.
 _RECONNECT_SECONDS = 2.0
+
+
+# By number, or by name.
+Values = Sequence[Any] | Mapping[str, Any]
 
 
 def make_pool(settings: Settings, *, name: str, max_size: int) -> AsyncConnectionPool:
@@ -56,7 +60,7 @@ class Database:
     async def close(self) -> None:
         await self._pool.close(timeout=2)
 
-    async def row(self, statement: str, values: Sequence[Any]) -> tuple[Any, ...] | None:
+    async def row(self, statement: str, values: Values) -> tuple[Any, ...] | None:
         """Return the first row, or None.
 
         Raises:
@@ -65,17 +69,15 @@ class Database:
         rows = await self._run(statement, values, reads=True)
         return rows[0] if rows else None
 
-    async def rows(self, statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+    async def rows(self, statement: str, values: Values) -> list[tuple[Any, ...]]:
         """Return all rows. Raises as `row`."""
         return await self._run(statement, values, reads=True)
 
-    async def execute(self, statement: str, values: Sequence[Any]) -> None:
+    async def execute(self, statement: str, values: Values) -> None:
         """Run a statement that may safely run twice. Raises as `row`."""
         await self._run(statement, values, reads=False)
 
-    async def _run(
-        self, statement: str, values: Sequence[Any], *, reads: bool
-    ) -> list[tuple[Any, ...]]:
+    async def _run(self, statement: str, values: Values, *, reads: bool) -> list[tuple[Any, ...]]:
         if time.monotonic() < self._quiet_until:
             raise RefusedError(DATABASE_DOWN)
         try:
@@ -93,9 +95,7 @@ class Database:
             log.warning("database_unavailable", error=type(error).__name__)
             raise RefusedError(DATABASE_DOWN) from error
 
-    async def _once(
-        self, statement: str, values: Sequence[Any], *, reads: bool
-    ) -> list[tuple[Any, ...]]:
+    async def _once(self, statement: str, values: Values, *, reads: bool) -> list[tuple[Any, ...]]:
         async with self._pool.connection() as connection:
             cursor = await connection.execute(statement.encode(), values)
             rows = await cursor.fetchall() if reads else []

@@ -8,9 +8,9 @@ submit ended, `OutcomeReader.of` tells, once for all guards.
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from integration.edge.asgi import Answer
 from integration.edge.caller import Caller
@@ -23,6 +23,7 @@ from integration.edge.submit_reading import identifier_of, method_of
 
 _OIDC_CALLBACK = "/self-service/methods/oidc/callback/"
 _TOKEN_EXCHANGE = "/sessions/token-exchange"  # noqa: S105 - a path
+_BROWSER_COOKIES = ("csrf_token", "ory_kratos_session")
 _FLOW = re.compile(r"/self-service/(login|registration|settings|recovery|verification)\Z")
 
 
@@ -38,6 +39,7 @@ class Submit:
         refusal: Why it went no further, once the edge refused it or nobody answered.
         outcome: How it ended, once somebody asked `OutcomeReader`.
         device_id: Of the browser, when it proved by its cookie that it was here before.
+        fresh_device_id: What the browser is called should it get that cookie with the answer.
         caller: Who sends it, once somebody asked `Callers`; None: nobody with a session.
         password_attempt: Under what its password was judged, once it was.
     """
@@ -49,6 +51,7 @@ class Submit:
     refusal: Refusal | None = None
     outcome: SubmitOutcome | None = None
     device_id: UUID | None = None
+    fresh_device_id: UUID = field(default_factory=uuid4)
     caller: Caller | None = None
     is_caller_known: bool = False
     password_attempt: PasswordAttempt | None = None
@@ -67,6 +70,12 @@ class Submit:
     def is_token_exchange(self) -> bool:
         """Whether a native client fetches the session that a provider's callback made."""
         return self.request.path == _TOKEN_EXCHANGE
+
+    @property
+    def is_of_browser(self) -> bool:
+        """Whether Kratos' own cookie came along; native flows with cookies it refuses."""
+        cookies = (self.request.header(b"cookie") or "").split(";")
+        return any(pair.strip().startswith(_BROWSER_COOKIES) for pair in cookies)
 
     @property
     def is_json(self) -> bool:

@@ -57,7 +57,7 @@ class LoginAttempts:
             identifier_hash=None if identifier is None else self._hash(identifier),
             identity_id=outcome.identity_id,
             address=submit.request.client_address,
-            user_agent=_bounded(submit.request.header(b"user-agent") or ""),
+            user_agent=bounded(submit.request.header(b"user-agent") or ""),
             device_id=submit.device_id,
             method=outcome.method,
             outcome=outcome.outcome,
@@ -72,5 +72,6 @@ class LoginAttempts:
         return hmac.digest(self._key, named, hashlib.sha256)
 
 
-def _bounded(user_agent: str) -> str:
+def bounded(user_agent: str) -> str:
+    """Return what is kept of a `User-Agent`: 256 characters, none of them a control character."""
     return _CONTROL.sub(" ", user_agent)[:_MAX_USER_AGENT]

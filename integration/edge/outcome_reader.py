@@ -125,6 +125,7 @@ class _Reading:
             code=None if verdict.outcome is Outcome.SUCCESS else verdict.code,
             is_new_session=bool(session) and is_new_session(session),
             flow=flow,
+            session=verdict.session if verdict.outcome is Outcome.SUCCESS else None,
         )
 
     @property

@@ -28,6 +28,7 @@ class Handling(Enum):
     FORWARD = "forward"
     SELF_SERVICE = "self_service"
     WHOAMI = "whoami"
+    OWN_SESSIONS = "own_sessions"
     IDENTITY_ADMIN = "identity_admin"
     TUPLE_LIST = "tuple_list"
     TUPLE_EXPAND = "tuple_expand"
@@ -123,7 +124,7 @@ ROUTES: tuple[Route, ...] = (
         Handling.SELF_SERVICE,
         methods=_GET,
     ),
-    *_below("kratos.sessions", "/sessions", Upstream.KRATOS_PUBLIC),
+    *_below("kratos.sessions", "/sessions", Upstream.KRATOS_PUBLIC, Handling.OWN_SESSIONS),
     *_below("kratos.schemas", "/schemas", Upstream.KRATOS_PUBLIC),
     Route("kratos.well_known", "/.well-known/ory/*", Upstream.KRATOS_PUBLIC),
     *_below(

@@ -16,10 +16,13 @@ from integration.edge.password_attempts import scrubbed
 from integration.edge.problems import html_page
 from integration.edge.requests import Request
 from integration.edge.routes import Route
+from integration.edge.second_factor_flows import SecondFactorFlows
+from integration.edge.session_endings import SessionEndings
+from integration.edge.session_gate import SessionGate
 from integration.edge.submits import read_fields
 
 _OIDC_CALLBACK = "/self-service/methods/oidc/callback/"
-_TOKEN_EXCHANGE = "/sessions/token-exchange"  # noqa: S105 - a path
+_WITHOUT_FORM = frozenset({"/sessions/token-exchange", "/self-service/logout"})
 _ERROR_PAGE = "/self-service/errors"
 
 
@@ -31,7 +34,7 @@ def is_submit(request: Request) -> bool:
 def _has_no_form(request: Request) -> bool:
     if request.path.startswith(_OIDC_CALLBACK):
         return request.method in ("GET", "POST")
-    return request.path == _TOKEN_EXCHANGE and request.method == "GET"
+    return request.path in _WITHOUT_FORM and request.method == "GET"
 
 
 class SelfService:
@@ -45,12 +48,18 @@ class SelfService:
         limit_guard: LimitGuard,
         locks: IdentityLocks,
         ticket: FlowTicket,
+        endings: SessionEndings,
+        gate: SessionGate,
+        second_factors: SecondFactorFlows,
     ) -> None:
         self._exchange = exchange
         self._guards = guards
         self._limit_guard = limit_guard
         self._locks = locks
         self._ticket = ticket
+        self._endings = endings
+        self._gate = gate
+        self._second_factors = second_factors
         self._callers = Callers(exchange.forwarder)
 
     async def submit(self, request: Request, route: Route) -> Answer:
@@ -65,10 +74,15 @@ class SelfService:
 
         async def ask_kratos() -> Answer:
             async with await self._lock_for(submit):
-                return await self._exchange.ask(request, route, **_sent_on(submit, body))
+                return await self._endings.around_logout(
+                    request,
+                    body,
+                    lambda: self._exchange.ask(request, route, **_sent_on(submit, body)),
+                )
 
         answer = self._exchange.judged(scrubbed(await self._guards.around(submit, ask_kratos)))
         answer = self._limit_guard.added(submit, answer)
+        answer = await self._second_factors.shown(request, answer)
         return self._ticket.added(submit, repairs.of_self_service(request, answer))
 
     async def read(self, request: Request, route: Route) -> Answer:
@@ -77,7 +91,12 @@ class SelfService:
             return await self._error_page(request, route)
         if is_recovery_link(request.path, request.query):
             return _recovery_page()
-        answer = self._exchange.judged(scrubbed(await self._exchange.ask(request, route)))
+        instead = await self._gate.instead_of_settings(request)
+        if instead is not None:
+            return instead
+        query = await self._second_factors.query(request)
+        asked = await self._exchange.ask(request, route, query=query)
+        answer = await self._second_factors.shown(request, self._exchange.judged(scrubbed(asked)))
         return repairs.of_self_service(request, answer)
 
     async def _lock_for(self, submit: Submit) -> AbstractAsyncContextManager[None]:

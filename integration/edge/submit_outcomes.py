@@ -7,7 +7,7 @@ native client, 500 for a script and a redirect for a form. Sources: ory/kratos v
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -65,6 +65,7 @@ class SubmitOutcome:
         code: Our reason's code, `kratos_<message id>`, or Ory's error id; None on success.
         is_new_session: A login that began a session: not a refresh, not a second factor.
         flow: What it was after all; of an OIDC callback only the answer tells.
+        session: Kratos' session object that a success gave, where it was shown.
     """
 
     outcome: Outcome
@@ -74,6 +75,7 @@ class SubmitOutcome:
     code: str | None = None
     is_new_session: bool = False
     flow: str = ""
+    session: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
 
     @property
     def is_login(self) -> bool:

@@ -86,13 +86,14 @@ class LimitGuard:
         ended = submit.outcome
         if ended is None or ended.outcome is not Outcome.SUCCESS or ended.identity_id is None:
             return answer
-        if ended.flow not in ("login", "recovery") or not _is_browser(submit):
+        if ended.flow not in ("login", "recovery") or not submit.is_of_browser:
             return answer
         account = self._names.account(ended.identity_id, "")
         if account is None:
             return answer
         brought = self._devices.read(submit.request.header(b"cookie"))
-        cookie = self._devices.cookie(brought, account)
+        known = brought or Device(submit.fresh_device_id.bytes, ())
+        cookie = self._devices.cookie(known, account)
         return Answer(
             answer.status, [*answer.headers, (b"set-cookie", cookie.encode())], answer.body
         )
@@ -106,7 +107,7 @@ class LimitGuard:
             elif submit.identifier is not None:
                 identity_id = await self._accounts.named(submit.identifier)
             account = self._names.account(identity_id, submit.identifier or "")
-        if _is_browser(submit):
+        if submit.is_of_browser:
             device = self._devices.read(submit.request.header(b"cookie"))
         return _Taken(identity_id, account, device, [])
 
@@ -147,9 +148,3 @@ class LimitGuard:
             counters.of_pass(address, account),
             PASS_SECONDS,
         )
-
-
-def _is_browser(submit: Submit) -> bool:
-    """Tell whether Kratos' own cookie came along; native flows with cookies it refuses."""
-    cookies = (submit.request.header(b"cookie") or "").split(";")
-    return any(pair.strip().startswith(("csrf_token", "ory_kratos_session")) for pair in cookies)

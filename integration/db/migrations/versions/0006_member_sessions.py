@@ -46,3 +46,8 @@ def upgrade() -> None:
     op.create_index(
         "ix_member_sessions_expires_at", "member_sessions", ["expires_at"], unique=False
     )
+    for name in ("second_factor", "requires_second_factor"):
+        op.add_column(
+            "members", sa.Column(name, sa.Boolean(), server_default=sa.false(), nullable=False)
+        )
+    op.add_column("members", sa.Column("recovered_at", sa.DateTime(timezone=True), nullable=True))
