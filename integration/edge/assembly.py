@@ -101,7 +101,9 @@ def make_edge(settings: Settings) -> ASGIApp:
         second_factors=second_factors,
     )
     keys, tuples = ApiKeys(database), TupleReads(exchange)
-    decisions = make_decisions(settings, exchange, database, epochs, keys)
+    decisions = make_decisions(
+        settings, exchange, database, epochs=epochs, keys=keys, sessions=sessions
+    )
     admin_writes = AdminWrites(forwarder, database, locks, settings)
     handlings = Handlings(
         exchange,

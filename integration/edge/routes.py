@@ -36,6 +36,7 @@ class Handling(Enum):
     BATCH_CHECK = "batch_check"
     PERMISSION_CHECK = "permission_check"
     PERMISSION_BATCH_CHECK = "permission_batch_check"
+    PERMISSION_EXPLAIN = "permission_explain"
     PERMISSION_EPOCHS = "permission_epochs"
     READINESS = "readiness"
     SERVICE = "service"
@@ -181,6 +182,7 @@ ROUTES: tuple[Route, ...] = (
     Route("health.ready", "/health/ready", Upstream.SERVICE, Handling.READINESS),
     _permissions("/check", _POST, Handling.PERMISSION_CHECK),
     _permissions("/batch-check", _POST, Handling.PERMISSION_BATCH_CHECK),
+    _permissions("/explain", _POST, Handling.PERMISSION_EXPLAIN),
     _permissions("/epochs", _GET, Handling.PERMISSION_EPOCHS),
     Route("service", "/*", Upstream.SERVICE, Handling.SERVICE),
 )

@@ -3,13 +3,10 @@
 from dataclasses import dataclass
 
 from integration.edge.api_keys import ApiKeys, key_id_of
-from integration.edge.asgi import header
-from integration.edge.forwarding import Forwarder
-from integration.edge.member_status import IDENTITY_HEADER
-from integration.edge.problems import UPSTREAM_BROKEN, Refusal, RefusedError
+from integration.edge.problems import Refusal, RefusedError
 from integration.edge.requests import Request
-from integration.edge.routes import Upstream
-from policies.permission_questions import MalformedError, read_subject
+from integration.edge.second_factor_required import CODE
+from integration.edge.sessions import Sessions
 
 SCOPE = "permissions:read"
 _KEY = "bearer kleis_"
@@ -21,6 +18,7 @@ CREDENTIALS_REQUIRED = Refusal(
     ((b"www-authenticate", b'Bearer realm="kleis"'),),
 )
 SUBJECT_REQUIRED = Refusal(422, "subject_required", "With an API key a question names its subject.")
+SECOND_FACTOR_REQUIRED = Refusal(403, CODE, "This session needs a second factor first.")
 NOT_YOURS = Refusal(403, "subject_not_yours", "A member asks about itself; services have keys.")
 
 
@@ -54,9 +52,9 @@ class Asker:
 class Askers:
     """Finds out."""
 
-    def __init__(self, keys: ApiKeys, forwarder: Forwarder) -> None:
+    def __init__(self, keys: ApiKeys, sessions: Sessions) -> None:
         self._keys = keys
-        self._forwarder = forwarder
+        self._sessions = sessions
 
     async def of(self, request: Request) -> Asker:
         """Return who asks.
@@ -67,18 +65,12 @@ class Askers:
         given = request.header(b"authorization")
         if given is not None and given[: len(_KEY)].lower() == _KEY:
             return await self.with_key(request)
-        answer = await self._forwarder.fetch(
-            Upstream.KRATOS_PUBLIC, "/sessions/whoami", "", request
-        )
-        if answer.status >= 500:
-            raise RefusedError(UPSTREAM_BROKEN)
-        try:
-            subject = read_subject(header(answer.headers, IDENTITY_HEADER))
-        except MalformedError:
-            subject = None
-        if answer.status != 200 or subject is None:
+        session = await self._sessions.of(request)
+        if session is None:
             raise RefusedError(CREDENTIALS_REQUIRED)
-        return Asker("member", subject)
+        if session.is_held:
+            raise RefusedError(SECOND_FACTOR_REQUIRED)
+        return Asker("member", str(session.identity_id))
 
     async def with_key(self, request: Request) -> Asker:
         """Return a service with an API key. Raises as `ApiKeys.require`."""

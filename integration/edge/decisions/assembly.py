@@ -9,6 +9,8 @@ from integration.edge.decisions.askers import Askers
 from integration.edge.decisions.decide import Decisions
 from integration.edge.decisions.decision_log import DecisionLog
 from integration.edge.decisions.epoch_feed import EpochFeed
+from integration.edge.decisions.explain_api import ExplainApi
+from integration.edge.decisions.explaining import Explainer
 from integration.edge.decisions.keto_checks import KetoChecks
 from integration.edge.decisions.ory_checks import OryChecks
 from integration.edge.decisions.permission_api import PermissionApi
@@ -21,6 +23,8 @@ from integration.edge.epochs import Epochs
 from integration.edge.exchange import Exchange
 from integration.edge.handlings import Handler
 from integration.edge.routes import Handling
+from integration.edge.sessions import Sessions
+from integration.keto_model import read_model
 from integration.settings import Settings
 
 
@@ -37,7 +41,13 @@ class DecisionParts:
 
 
 def make_decisions(
-    settings: Settings, exchange: Exchange, database: Database, epochs: Epochs, keys: ApiKeys
+    settings: Settings,
+    exchange: Exchange,
+    database: Database,
+    *,
+    epochs: Epochs,
+    keys: ApiKeys,
+    sessions: Sessions,
 ) -> DecisionParts:
     """Build the package's part of the edge."""
     seconds = settings.decision_timeout.total_seconds()
@@ -45,8 +55,15 @@ def make_decisions(
     standings = Standings(epochs, Subjects(database, epochs), Settling(upstream, seconds=seconds))
     keto = KetoChecks(upstream, seconds=seconds)
     decisions = Decisions(settings, standings=standings, keto=keto)
-    askers = Askers(keys, exchange.forwarder)
+    askers = Askers(keys, sessions)
     api = PermissionApi(exchange, askers, decisions, log)
+    explanations = ExplainApi(
+        exchange,
+        askers,
+        decisions=decisions,
+        explainer=Explainer(read_model(), upstream, database),
+        log=log,
+    )
     settled = SettledKeto(settings, exchange, upstream=upstream, standings=standings)
     ory = OryChecks(settings, exchange, askers=askers, keto=settled, decisions=decisions, log=log)
     return DecisionParts(
@@ -56,6 +73,7 @@ def make_decisions(
             Handling.BATCH_CHECK: ory.batch,
             Handling.PERMISSION_CHECK: api.check,
             Handling.PERMISSION_BATCH_CHECK: api.batch_check,
+            Handling.PERMISSION_EXPLAIN: explanations.explain,
             Handling.PERMISSION_EPOCHS: EpochFeed(askers, database, epochs).answer,
         },
     )

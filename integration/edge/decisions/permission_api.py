@@ -54,7 +54,7 @@ class PermissionApi:
         """
         started = time.perf_counter()
         asker = await self._askers.of(request)
-        asking = _asking(read_json(await self._exchange.whole_body(request)), asker)
+        asking = asking_of(read_json(await self._exchange.whole_body(request)), asker)
         decision = await self._decisions.decide(asking)
         self._log.add(asking.question, decision, asker.name, request.id, started)
         if decision.reason is Reason.SUBJECT_UNKNOWN:
@@ -123,7 +123,12 @@ def _checks(document: Any) -> Sequence[Any]:
     return checks
 
 
-def _asking(document: Any, asker: Asker) -> Asking:
+def asking_of(document: Any, asker: Asker) -> Asking:
+    """Return a question of ours.
+
+    Raises:
+        RefusedError: it is none, or about somebody the caller may not ask about.
+    """
     try:
         asked = read_question(document)
     except MalformedError as error:
@@ -133,7 +138,7 @@ def _asking(document: Any, asker: Asker) -> Asking:
 
 def _asking_or_refusal(document: Any, asker: Asker) -> Asking | Refusal:
     try:
-        return _asking(document, asker)
+        return asking_of(document, asker)
     except RefusedError as error:
         return error.refusal
 
