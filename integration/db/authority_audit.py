@@ -73,17 +73,19 @@ def page(
     Args:
         before_id: Only those older than this one.
     """
-    statement = select(AuthorityAudit).order_by(AuthorityAudit.id.desc()).limit(limit)
     table = AuthorityAudit
-    asked = (
-        (before_id, table.id < before_id),
-        (wanted.subject_id, table.subject_id == wanted.subject_id),
-        (wanted.actor, table.actor == wanted.actor),
-        (wanted.action, table.action == wanted.action),
-        (wanted.since, table.at >= wanted.since),
-        (wanted.until, table.at < wanted.until),
+    same = {
+        table.subject_id: wanted.subject_id,
+        table.actor: wanted.actor,
+        table.action: wanted.action,
+    }
+    statement = select(table).where(
+        *(column == value for column, value in same.items() if value is not None)
     )
-    for value, condition in asked:
-        if value is not None:
-            statement = statement.where(condition)
-    return session.scalars(statement).all()
+    if before_id is not None:
+        statement = statement.where(table.id < before_id)
+    if wanted.since is not None:
+        statement = statement.where(table.at >= wanted.since)
+    if wanted.until is not None:
+        statement = statement.where(table.at < wanted.until)
+    return session.scalars(statement.order_by(table.id.desc()).limit(limit)).all()

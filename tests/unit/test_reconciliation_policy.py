@@ -9,6 +9,7 @@ from policies.authority import (
     GUEST_SUBJECT,
     GUEST_TUPLE,
     Role,
+    grant_tuple,
     platform_tuple,
     platform_tuples,
 )
@@ -63,6 +64,9 @@ def with_identity(facts: Facts, **changes: object) -> Facts:
     return replace(facts, identity=replace(facts.identity, **changes))  # type: ignore[arg-type]
 
 
+MODERATE = frozenset({"content.moderate"})
+GRANT = grant_tuple("content.moderate", SUBJECT)
+
 CASES: dict[str, tuple[Facts, tuple[Repair, ...]]] = {
     "active without tuples": (
         replace(ACTIVE, tuples=frozenset()),
@@ -71,6 +75,26 @@ CASES: dict[str, tuple[Facts, tuple[Repair, ...]]] = {
     "a role that nobody gave": (
         replace(ACTIVE, tuples=ACTIVE.tuples | ADMIN_TUPLES),
         (RepairAuthority(ACTIVE.tuples),),
+    ),
+    "a grant that Keto lost": (
+        replace(ACTIVE, live=MODERATE, ever=MODERATE),
+        (RepairAuthority(ACTIVE.tuples | {GRANT}),),
+    ),
+    "a grant that has ended": (
+        replace(ACTIVE, tuples=ACTIVE.tuples | {GRANT}, ever=MODERATE),
+        (RepairAuthority(ACTIVE.tuples),),
+    ),
+    "a grant that somebody else wrote": (
+        replace(ACTIVE, tuples=ACTIVE.tuples | {GRANT}),
+        (),
+    ),
+    "a grant of somebody who is suspended": (
+        replace(SUSPENDED, tuples=SUSPENDED.tuples | {GRANT}, live=MODERATE, ever=MODERATE),
+        (),
+    ),
+    "a grant of somebody who is banned": (
+        replace(settled(Status.BANNED), tuples=frozenset({GRANT}), live=MODERATE, ever=MODERATE),
+        (RepairAuthority(frozenset()),),
     ),
     "suspended with the gate open and sessions": (
         replace(
