@@ -28,9 +28,9 @@ from integration.edge.limits.limiter import Ask, Limiter, Reserved
 from integration.edge.limits.local import LocalLimiter
 from integration.edge.limits.valkey import ValkeyLimiter
 from integration.launch.valkey import is_ready, program, socket_in
-from integration.limit_settings import LimitSettings
 from integration.limits import counters, rules
 from integration.limits.rules import rules_of
+from integration.settings.limits import LimitSettings
 from policies.limits import Verdict
 
 LEASE = 40_000

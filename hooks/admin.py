@@ -9,12 +9,12 @@ from sqlalchemy.orm import Session
 
 from hooks.authentication import FromKratos
 from hooks.payloads import HookPayload
-from integration import members
-from integration.db import epochs
+from integration import factor_enrolment, members
+from integration.db import epochs, passwords
 from integration.db import members as member_rows
 from integration.dependencies import Transaction, UsesServices
 from integration.errors import ConflictError
-from integration.ory.kratos import Identity
+from integration.ory.kratos_models import Identity
 from integration.services import Services
 from policies.admin_changes import Move, Seen, decide_enabling, decide_moves
 from policies.decisions import Deny
@@ -38,12 +38,23 @@ class Asked(HookPayload):
     identity_id: UUID
 
 
+class NewPassword(HookPayload):
+    """What the history keeps of a password: hexadecimal."""
+
+    salt: Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
+    digest: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
 class Change(HookPayload):
-    """One identity as Kratos has it now; `after` is None when it is gone."""
+    """One identity as Kratos has it now; `after` is None when it is gone.
+
+    `password` is what the call set in clear text, if it did.
+    """
 
     identity_id: UUID
     state: Literal["active", "inactive"] | None
     after: Identity | None
+    password: NewPassword | None = None
 
 
 class Changed(HookPayload):
@@ -64,6 +75,9 @@ def admin_asked(payload: Asked, session: Transaction) -> None:
 @router.post("/changed", status_code=204)
 def admin_changed(payload: Changed, session: Transaction, services: UsesServices) -> None:
     """Let the members follow, all in one transaction."""
+    if len(payload.changes) == 1 and payload.changes[0].after is not None:
+        # Batches only make identities, which come without second factors.
+        factor_enrolment.refresh(session, services, payload.changes[0].identity_id)
     for change in payload.changes:
         _follow(session, services, change)
 
@@ -96,6 +110,9 @@ def _follow(session: Session, services: Services, change: Change) -> None:
             )
     if member is not None and change.after is not None:
         _copy_traits(session, change.identity_id, change.after)
+    if change.password is not None and change.after is not None:
+        salt, digest = bytes.fromhex(change.password.salt), bytes.fromhex(change.password.digest)
+        passwords.remember(session, change.identity_id, salt, digest)
 
 
 def _seen(identity: Identity, asked: str | None) -> Seen:

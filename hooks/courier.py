@@ -1,13 +1,15 @@
 """Kratos' courier hands over a mail, and asks again until it is taken."""
 
 import hashlib
+from urllib.parse import parse_qs, urlsplit
+from uuid import UUID
 
 from fastapi import APIRouter
 
 from hooks.authentication import FromKratos
 from hooks.payloads import CourierMail
 from integration import effects, members
-from integration.db import inbox, outbox
+from integration.db import email_changes, inbox, outbox
 from integration.dependencies import Transaction, UsesServices
 
 router = APIRouter(prefix="/hooks/courier", dependencies=[FromKratos])
@@ -45,6 +47,18 @@ def courier(payload: CourierMail, session: Transaction, services: UsesServices) 
     )
     if payload.template == _VERIFICATION and payload.identity_id is not None:
         members.resend(session, payload.identity_id, now=now)
+        flow_id = _flow_id(payload.link)
+        if flow_id is not None:
+            recipient = payload.recipient.lower()
+            email_changes.note_flow(session, payload.identity_id, recipient, flow_id)
+
+
+def _flow_id(link: str) -> UUID | None:
+    """Return the flow whose code a mail has. `POST /api/me/email/confirm` needs no more of it."""
+    try:
+        return UUID(parse_qs(urlsplit(link).query)["flow"][0])
+    except (KeyError, ValueError):
+        return None
 
 
 def _name(payload: CourierMail) -> str:

@@ -1,7 +1,7 @@
 """The bodies Kratos sends. Each is made by the template of the same name in `kratos/hooks/`."""
 
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -86,12 +86,20 @@ class RegistrationPasswordCompleted(RegistrationCompleted):
 
 
 class VerificationCompleted(HookPayload):
-    """After Kratos marked an address verified; our answer can no longer prevent it."""
+    """After Kratos marked an address verified; our answer can no longer prevent it.
+
+    Attributes:
+        verified: The address in `traits.email` is.
+        pending_email: The address to be proven, or "".
+        pending_verified: And it is proven.
+    """
 
     flow_id: UUID
     identity_id: UUID
     traits: Traits
     verified: bool
+    pending_email: Text
+    pending_verified: bool
 
 
 class RecoverySubmitted(HookPayload):
@@ -116,6 +124,16 @@ class LoginSubmitted(HookPayload):
     identity_id: UUID
 
 
+class VerifiableAddress(HookPayload):
+    """One address as Kratos has it, in the words in which Kratos takes it back."""
+
+    value: Text
+    via: Text
+    verified: bool
+    status: Text
+    verified_at: Text | None
+
+
 class SettingsSubmitted(HookPayload):
     """Before a change of settings is stored."""
 
@@ -125,12 +143,32 @@ class SettingsSubmitted(HookPayload):
     traits_before: SubmittedTraits
 
 
+class SettingsTraitsSubmitted(SettingsSubmitted):
+    """The same by a method that may change traits."""
+
+    addresses_before: tuple[VerifiableAddress, ...]
+
+
 class SettingsCompleted(HookPayload):
     """After a change of settings is stored."""
 
     flow_id: UUID
     identity_id: UUID
-    traits: Traits
+    traits: SubmittedTraits
+
+
+class SettingsFactorCompleted(HookPayload):
+    """After a second factor came or went.
+
+    Attributes:
+        method: `totp` or `lookup_secret`.
+        is_set: Whether there is one now.
+    """
+
+    flow_id: UUID
+    identity_id: UUID
+    method: Literal["totp", "lookup_secret"]
+    is_set: bool
 
 
 class SettingsPasswordSubmitted(SettingsSubmitted):

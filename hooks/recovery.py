@@ -8,6 +8,7 @@ from hooks.authentication import FromKratos
 from hooks.payloads import RecoveryCompleted, RecoverySubmitted
 from hooks.registration import ensure_registered
 from integration import members
+from integration.db import member_sessions
 from integration.db import members as member_rows
 from integration.dependencies import Transaction, UsesServices
 from policies.decisions import Deny
@@ -33,3 +34,7 @@ def recovery_completed(
     now = services.now()
     ensure_registered(session, payload.identity_id, payload.traits, flow_id=None, now=now)
     members.verify(session, payload.identity_id, actor=Actor.MEMBER, now=now)
+    # Kratos ends the other sessions now. Whoever knows the old password may start one again: it
+    # is held until the mailbox agrees (policies/step_up.py).
+    member_sessions.end_all(session, payload.identity_id, reason="recovered", now=now)
+    member_rows.recovered(session, payload.identity_id, now=now)

@@ -35,6 +35,8 @@ MESSAGE_IDS: dict[str, int] = {
         26: "last_name_characters",
         27: "email_change",
         28: "pending_email",
+        29: "email_taken",
+        30: "email_change_too_often",
         41: "email_not_verified",
         42: "profile_incomplete",
         43: "account_suspended",

@@ -7,6 +7,7 @@ from hooks.payloads import VerificationCompleted
 from hooks.registration import ensure_registered
 from integration import members
 from integration.dependencies import Transaction, UsesServices
+from integration.email_changes import recording
 from policies.lifecycle import Actor
 
 router = APIRouter(prefix="/hooks/verification", dependencies=[FromKratos])
@@ -16,8 +17,19 @@ router = APIRouter(prefix="/hooks/verification", dependencies=[FromKratos])
 def verification_completed(
     payload: VerificationCompleted, session: Transaction, services: UsesServices
 ) -> None:
-    """The address is verified in Kratos, whatever we answer: so the member is active."""
+    """The address is verified in Kratos, whatever we answer: so the member is active.
+
+    Or it is the address a member wants to have from now on, which the worker then makes its own.
+    """
     now = services.now()
     ensure_registered(session, payload.identity_id, payload.traits, flow_id=None, now=now)
     if payload.verified:
         members.verify(session, payload.identity_id, actor=Actor.MEMBER, now=now)
+    if payload.pending_email and payload.pending_verified:
+        recording.proven(
+            session,
+            payload.identity_id,
+            payload.pending_email.lower(),
+            services.settings,
+            now=now,
+        )

@@ -16,6 +16,8 @@ from policies.decisions import (
     EndOlderSessions,
     EndSession,
     EndSessions,
+    FollowEmailChange,
+    ForgetPassword,
     PublishEvent,
     SendMail,
     SyncAuthority,
@@ -33,6 +35,8 @@ LANES: dict[type[Effect], str] = {
     EndSession: "sessions",
     EndOlderSessions: "sessions",
     DeleteIdentity: "identity",
+    FollowEmailChange: "identity",
+    ForgetPassword: "identity",
     SendMail: "mail",
     PublishEvent: "event",
 }
@@ -44,6 +48,8 @@ KINDS: dict[str, type[Effect]] = {
     "end_session": EndSession,
     "end_older_sessions": EndOlderSessions,
     "delete_identity": DeleteIdentity,
+    "follow_email_change": FollowEmailChange,
+    "forget_password": ForgetPassword,
     "send_mail": SendMail,
     "publish_event": PublishEvent,
 }
@@ -122,7 +128,7 @@ def restore(row: OutboxEffect) -> Effect:
         return PublishEvent(row.payload["name"], facts)
     if kind is SendMail:
         mentioned = tuple(sorted(row.payload.get("facts", {}).items()))
-        return SendMail(row.payload["template"], mentioned)
+        return SendMail(row.payload["template"], mentioned, row.payload.get("to", ""))
     return kind(**row.payload)
 
 
@@ -131,5 +137,6 @@ def _payload(effect: Effect) -> dict[str, Any]:
         return {"name": effect.name, "facts": dict(effect.facts)}
     if isinstance(effect, SendMail):
         mentioned = {"facts": dict(effect.facts)} if effect.facts else {}
-        return {"template": effect.template, **mentioned}
+        elsewhere = {"to": effect.to} if effect.to else {}
+        return {"template": effect.template, **mentioned, **elsewhere}
     return asdict(effect)

@@ -6,6 +6,8 @@
     ├── InvalidInputError         what was sent cannot be used as it is
     ├── UnauthenticatedError      the caller did not prove who it is
     ├── ForbiddenError            the caller is known and may not
+    │   ├── SecondFactorNeededError     not before a second factor is given
+    │   └── ReauthenticationRequiredError not before it proves again who it is
     ├── UpstreamUnavailableError  Kratos, Keto or a mail server did not answer; worth retrying
     ├── UpstreamRefusedError      one of them said no; retrying cannot help
     ├── BusyError                 another writer holds what is needed; worth retrying
@@ -64,6 +66,18 @@ class UnauthenticatedError(KleisError):
 
 class ForbiddenError(KleisError):
     code = "forbidden"
+
+
+class SecondFactorNeededError(ForbiddenError):
+    """Kratos' own name: its clients know what to do."""
+
+    code = "session_aal2_required"
+
+
+class ReauthenticationRequiredError(ForbiddenError):
+    """Kratos' own name: its clients know what to do."""
+
+    code = "session_refresh_required"
 
 
 class UpstreamUnavailableError(KleisError):

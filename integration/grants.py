@@ -18,8 +18,8 @@ from integration.db.grant_tables import PermissionGrant
 from integration.db.tables import Member
 from integration.errors import ConflictError, NotFoundError
 from integration.grant_endings import expire_overdue, facts_of, record
-from integration.grant_settings import GrantSettings
 from integration.refusals import refusal
+from integration.settings.grants import GrantSettings
 from policies import grants as policy
 from policies.authority import Role
 from policies.decisions import Decision, Deny, Effect

@@ -1,6 +1,7 @@
-"""Sessions of members: seen for the first time, and ended. Belongs to the caller's transaction."""
+"""Sessions of members: seen, judged, ended. Belongs to the caller's transaction."""
 
-from datetime import datetime
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -8,8 +9,13 @@ from sqlalchemy.orm import Session
 from integration import effects
 from integration.db import member_sessions
 from integration.db.session_tables import MemberSession
-from integration.ory.kratos import KratosSession
+from integration.db.tables import Member
+from integration.errors import SecondFactorNeededError, UnauthenticatedError
+from integration.ory.kratos_models import KratosSession
+from integration.services import Services
+from policies import sessions, step_up
 from policies.decisions import EndSession, EndSessions
+from policies.step_up import Standing
 
 
 def see(
@@ -40,6 +46,54 @@ def see(
     return member_sessions.add(session, new)
 
 
+def require_good(
+    known: MemberSession,
+    member: Member,
+    *,
+    aal: str,
+    roles: Iterable[str],
+    max_age: timedelta,
+    idle_timeout: timedelta | None,
+    now: datetime,
+) -> None:
+    """Return when a session that Kratos calls valid is good with us too.
+
+    Args:
+        aal: Kratos' word on the session now.
+        roles: Whose members need a second factor.
+
+    Raises:
+        UnauthenticatedError: it ended here, by a person, by age or for want of use.
+        SecondFactorNeededError: it is held, or the member, its role or its own second factor
+            asks for one.
+    """
+    has_ended = known.ended_at is not None and known.end_reason != "expired"
+    is_old = known.started_at + max_age <= now
+    if has_ended or is_old or sessions.is_idle(known.last_activity_at, now, idle_timeout):
+        raise UnauthenticatedError("Please log in.", detail="session_ended")
+    standing = Standing(
+        aal=aal,
+        hold=known.hold,
+        has_second_factor=member.second_factor,
+        requires_second_factor=member.requires_second_factor,
+        role=member.role,
+    )
+    if step_up.needs_second_factor(standing, roles):
+        raise SecondFactorNeededError("Please give a second factor first.")
+
+
+def note_use(services: Services, known: MemberSession) -> None:
+    """Write down that a session is used, once a minute at most (`KLEIS_SESSION_ACTIVITY_PERIOD`).
+
+    In a transaction of its own, after the session was found good.
+    """
+    now = services.now()
+    if now - known.last_activity_at < services.settings.session_activity_period:
+        return
+    with services.transaction() as session:
+        member_sessions.used(session, known.session_id, now=now)
+
+
 def end(
     session: Session, identity_id: UUID, session_id: UUID, *, reason: str, now: datetime
 ) -> bool:
@@ -48,6 +102,16 @@ def end(
         return False
     effects.record(session, identity_id, (EndSession(str(session_id)),), now=now)
     return True
+
+
+def end_others(
+    session: Session, identity_id: UUID, *, but: UUID, reason: str, now: datetime
+) -> int:
+    """End every session of a member but one, as `end`; return how many."""
+    ended = member_sessions.end_all(session, identity_id, reason=reason, now=now, but=but)
+    told = tuple(EndSession(str(session_id)) for session_id in ended)
+    effects.record(session, identity_id, told, now=now)
+    return len(ended)
 
 
 def end_all(session: Session, identity_id: UUID, *, reason: str, now: datetime) -> None:

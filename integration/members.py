@@ -11,12 +11,12 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from integration import effects, grant_endings
-from integration.db import epochs, flows, inbox, members
+from integration.db import epochs, flows, inbox, member_sessions, members
 from integration.db.tables import Member
 from integration.errors import ConflictError, NotFoundError
 from policies import progress
 from policies.authority import Role
-from policies.decisions import Deny, SyncAuthority
+from policies.decisions import Deny, EndSessions, SyncAuthority
 from policies.lifecycle import (
     FINAL,
     Actor,
@@ -170,6 +170,8 @@ def _follow(
     """Ask for what a walk brings about; who remembers the member has to ask again."""
     following = effects_of(walk)
     epochs.move(session, identity_id, authority=SyncAuthority() in following)
+    if EndSessions() in following:
+        member_sessions.end_all(session, identity_id, reason=str(walk[-1].target), now=now)
     effects.record(session, identity_id, following, now=now)
 
 

@@ -26,6 +26,8 @@ from integration.api import (
     flows,
     health,
     me,
+    me_second_factor,
+    me_sessions,
     problems,
     well_known,
 )
@@ -43,6 +45,8 @@ _ROUTED = (
     health,
     well_known,
     me,
+    me_sessions,
+    me_second_factor,
     flows,
     admin_permissions,
     admin_roles,

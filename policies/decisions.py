@@ -75,16 +75,34 @@ class DeleteIdentity:
 
 
 @dataclass(frozen=True, slots=True)
+class FollowEmailChange:
+    """Make the addresses in Kratos match the member's open change of address, and end it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetPassword:
+    """Replace the password in Kratos by one that nobody knows, unless one was set since.
+
+    Attributes:
+        before: ISO 8601, with its offset. A password that was set later is kept.
+    """
+
+    before: str
+
+
+@dataclass(frozen=True, slots=True)
 class SendMail:
     """Send one mail of ours to the member.
 
     Attributes:
         template: Name of a template in `integration/mail/templates`, such as `welcome`.
         facts: Names and values that the template mentions, besides those of every mail.
+        to: An address that is not the member's (any more); empty: the member's own.
     """
 
     template: str
     facts: tuple[tuple[str, str], ...] = ()
+    to: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +126,8 @@ Effect: TypeAlias = (
     | EndSessions
     | EndOlderSessions
     | DeleteIdentity
+    | FollowEmailChange
+    | ForgetPassword
     | SendMail
     | PublishEvent
 )

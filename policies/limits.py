@@ -8,6 +8,7 @@ two together.
 """
 
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -144,25 +145,37 @@ def has_failed(rule: Rule, record: Record, now: int) -> bool:
     return bool(record.failures) and record.failures[-1] > now - max(rule.window, rule.keep)
 
 
-def count(rule: Rule, record: Record, now: int, mark: bytes = b"") -> int:
-    """Add one failure and return the ms of the block it starts; 0: none."""
-    record.failures.append(now)
+def count(rule: Rule, record: Record, at: int, mark: bytes = b"") -> int:
+    """Add one failure and return the ms of the block it starts; 0: none.
+
+    Args:
+        at: When it was. One that is told late finds its place among the others; the block it
+            completes begins with the last of those it completes it with.
+    """
+    place = bisect_right(record.failures, at)
+    record.failures.insert(place, at)
+    last = _completed(rule, record.failures, place) if rule.block else None
     del record.failures[: -rule.most]
     if rule.keep:
-        record.marks.append(mark or NO_MARK)
+        record.marks.insert(place, mark or NO_MARK)
         del record.marks[: -rule.most]
-    if not rule.block:
+    if last is None:
         return 0
-    tier = rule.tiers[0]
-    start = now - tier.window
-    if sum(1 for at in record.failures if at > start) < tier.limit:
-        return 0
-    if now >= record.blocked_until + tier.window:
+    if last >= record.blocked_until + rule.window:
         record.level = 0
     duration = min(rule.block << record.level, rule.longest)
     record.level = min(record.level + 1, _MOST_DOUBLINGS)
-    record.blocked_until = max(record.blocked_until, now + duration)
+    record.blocked_until = max(record.blocked_until, last + duration)
     return duration
+
+
+def _completed(rule: Rule, failures: Sequence[int], place: int) -> int | None:
+    """Return the end of the last full window that the failure at `place` is in; None: of none."""
+    limit, window = rule.tiers[0].limit, rule.tiers[0].window
+    for end in range(min(len(failures), place + limit) - 1, max(place, limit - 1) - 1, -1):
+        if failures[end] - failures[end - limit + 1] < window:
+            return failures[end]
+    return None
 
 
 def forgive(record: Record) -> None:

@@ -30,11 +30,6 @@ PRIVACY: Mapping[str, bool] = MappingProxyType(
 )
 
 
-_EMAIL_STAYS = Reason(
-    "email_change", "The e-mail address of an account cannot be changed.", "#/traits/email"
-)
-
-
 @dataclass(frozen=True, slots=True)
 class RegistrationRules:
     """The operator's choices, as settings give them."""
@@ -91,7 +86,8 @@ def decide_change_of_traits(
 ) -> Decision:
     """Decide whether a member may change traits: the rules of a registration, for what changes.
 
-    What stays as it was is not judged again: a rule that came later locks nobody out.
+    What stays as it was is not judged again: a rule that came later locks nobody out. What a new
+    e-mail address leads to, `policies.email_changes` decides; `pending_email` may be emptied.
     """
     unchanged = {
         f"#/traits/{trait.name}"
@@ -101,10 +97,6 @@ def decide_change_of_traits(
     reasons = tuple(
         reason for reason in _reasons_against(after, rules) if reason.pointer not in unchanged
     )
-    # Kratos takes a new address at once: the member would be active by one nobody has proven.
-    is_new = before.email.lower() != after.email.lower()
-    if is_new and _EMAIL_STAYS.pointer not in {reason.pointer for reason in reasons}:
-        reasons = (*reasons, _EMAIL_STAYS)
     return Deny(reasons) if reasons else Allow()
 
 

@@ -56,6 +56,27 @@ def is_to_extend(
     return last_activity_at - renewed_at >= EXTENSION_STEP
 
 
+def why_over(
+    *,
+    started_at: datetime,
+    expires_at: datetime,
+    last_activity_at: datetime,
+    max_age: timedelta,
+    idle_timeout: timedelta | None,
+    now: datetime,
+) -> str | None:
+    """Return why a session is over, or None: it is not.
+
+    `expired` is Kratos' own end, which somebody may have moved since; `too_old` and `idle` are
+    ours, and Kratos has to be told.
+    """
+    if expires_at < now:
+        return "expired"
+    if started_at + max_age < now:
+        return "too_old"
+    return "idle" if is_idle(last_activity_at, now, idle_timeout) else None
+
+
 def is_known(device: Device, earlier: Sequence[Device]) -> bool:
     """Tell whether a member has logged in from this device before.
 

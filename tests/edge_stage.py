@@ -10,7 +10,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from uuid import UUID
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid5
 
 import uvicorn
 from aiohttp import web
@@ -22,7 +23,22 @@ from integration.settings import Settings
 HOOKS_URL = "http://127.0.0.1:1/"
 LEAK = "POST http://127.0.0.1:1/hooks/login giving up after 3 attempt(s)"
 CREATED = UUID("5bd1c1d4-0d3c-4d36-9e0c-2a7f4b1f7a10")
+SESSIONS = UUID("0f0d1e9c-6f0f-4a86-8f5e-6c1d0b7d2a11")
 ERROR_500 = {"error": {"code": 500, "status": "Internal Server Error", "message": LEAK}}
+
+
+def session_of(identity: str, *, aal: str = "aal1") -> dict:
+    """Return what `whoami` shows of the one session that somebody has."""
+    now = datetime.now(UTC)
+    return {
+        "id": str(uuid5(SESSIONS, identity)),
+        "active": True,
+        "authenticated_at": now.isoformat(),
+        "expires_at": (now + timedelta(days=7)).isoformat(),
+        "authenticator_assurance_level": aal,
+        "authentication_methods": [{"method": "password", "aal": "aal1"}],
+        "identity": {"id": identity, "traits": {}},
+    }
 
 
 def free_port() -> int:
@@ -112,7 +128,7 @@ class Upstream:
         if identity is None:
             return web.json_response({"error": {"code": 401}}, status=401)
         headers = {"X-Kratos-Authenticated-Identity-Id": identity}
-        return web.json_response({"id": "session"}, headers=headers)
+        return web.json_response(session_of(identity), headers=headers)
 
     async def do_self_service_settings(self, request):
         await asyncio.sleep(0.3)

@@ -1,61 +1,44 @@
 """Who is calling: a member with a Kratos session, or a service with an API key."""
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request
 
-from integration.db import api_keys, members
-from integration.db.tables import Member, Profile
+from integration import session_callers
+from integration.db import api_keys
 from integration.dependencies import UsesServices
-from integration.errors import ForbiddenError, UnauthenticatedError, UpstreamUnavailableError
-from integration.ory.kratos import KratosSession
+from integration.errors import ReauthenticationRequiredError
 from integration.services import Services
-from policies.decisions import Deny
-from policies.lifecycle import Status
-from policies.login import decide_login
+from integration.session_callers import Caller, SessionCaller
+from policies import step_up
 from policies.scopes import permits
 
-_CREDENTIALS = ("cookie", "x-session-token", "authorization")
 _KEY_PREFIX = "bearer kleis_"
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """A member whose session is valid and whose state lets it in."""
-
-    member: Member
-    profile: Profile
-    kratos_session: KratosSession
-
-
-def credentials(request: Request) -> dict[str, str]:
-    """Return the headers by which Kratos recognises a session."""
-    return {name: request.headers[name] for name in _CREDENTIALS if name in request.headers}
-
-
-def authenticate(request: Request, services: UsesServices) -> Caller:
-    """Ask Kratos for the session and our own table for the state: both must say yes.
+def authenticate(request: Request, services: UsesServices) -> SessionCaller:
+    """Ask Kratos for the session and our own tables for the rest: all must say yes.
 
     Raises:
         UnauthenticatedError: no valid session.
         ForbiddenError: the member's state does not let it in.
+        SecondFactorNeededError: the session is good for nothing before a second factor.
     """
-    given = credentials(request)
-    kratos_session = services.kratos.whoami(given) if given else None
-    if kratos_session is None:
-        raise UnauthenticatedError("Please log in.")
-    identity_id = kratos_session.identity.id
-    with services.transaction() as session:
-        member = members.get(session, identity_id)
-        profile = members.profile(session, identity_id)
-    decision = decide_login(None if member is None else Status(member.status))
-    if isinstance(decision, Deny):
-        reason = decision.reasons[0]
-        raise ForbiddenError(reason.text, detail=reason.code)
-    if member is None or profile is None:
-        raise UpstreamUnavailableError("Your account is still being set up.")
-    return Caller(member, profile, kratos_session)
+    return session_callers.of_session(services, request.headers)
+
+
+MemberCalling = Annotated[Caller, Depends(authenticate)]
+
+
+def require_recent(caller: MemberCalling, services: UsesServices) -> Caller:
+    """Return the caller when it proved within the last 15 minutes who it is.
+
+    Raises:
+        ReauthenticationRequiredError: it did not; as `authenticate`.
+    """
+    if not step_up.is_recent(caller.authenticated_at, services.now()):
+        raise ReauthenticationRequiredError("Please log in again to do this.")
+    return caller
 
 
 def has_scope(request: Request, services: Services, scope: str) -> bool:
@@ -69,4 +52,5 @@ def has_scope(request: Request, services: Services, scope: str) -> bool:
         return key is not None and permits(frozenset(key.scopes), scope)
 
 
-MemberCalling = Annotated[Caller, Depends(authenticate)]
+# What is privileged: password, e-mail address, second factors, deletion, connections.
+RecentlyAuthenticated = Annotated[Caller, Depends(require_recent)]

@@ -20,6 +20,8 @@ STATUS_OF: dict[type[errors.KleisError], HTTPStatus] = {
     errors.InvalidInputError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.UnauthenticatedError: HTTPStatus.UNAUTHORIZED,
     errors.ForbiddenError: HTTPStatus.FORBIDDEN,
+    errors.SecondFactorNeededError: HTTPStatus.FORBIDDEN,
+    errors.ReauthenticationRequiredError: HTTPStatus.FORBIDDEN,
     errors.UpstreamUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.UpstreamRefusedError: HTTPStatus.BAD_GATEWAY,
     errors.BusyError: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -2,18 +2,22 @@
 
 from integration.db import (
     decision_tables,
+    email_change_tables,
     epoch_tables,
     grant_tables,
     password_tables,
+    security_tables,
     session_tables,
     tables,
 )
 
 __all__ = [
     "decision_tables",
+    "email_change_tables",
     "epoch_tables",
     "grant_tables",
     "password_tables",
+    "security_tables",
     "session_tables",
     "tables",
 ]

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from integration.db import passwords
+from integration.db import admin_audit, email_changes, passwords, security_events
 from integration.db.tables import LifecycleEvent, Member, Profile, RecommendationProfile
 from policies.authority import Role
 from policies.lifecycle import Actor, Status, Transition
@@ -116,6 +116,20 @@ def record(
     )
 
 
+def recovered(session: Session, identity_id: UUID, *, now: datetime) -> None:
+    """Note that the owner of the address got the account back: its password may be a stranger's."""
+    session.execute(
+        update(Member).where(Member.identity_id == identity_id).values(recovered_at=now)
+    )
+
+
+def password_chosen(session: Session, identity_id: UUID) -> None:
+    """Note that the member chose a password: it is nobody else's."""
+    session.execute(
+        update(Member).where(Member.identity_id == identity_id).values(recovered_at=None)
+    )
+
+
 def in_status_since(
     session: Session, status: Status, before: datetime, *, limit: int = 500
 ) -> list[UUID]:
@@ -170,7 +184,9 @@ def _forget_traits(session: Session, member: Member) -> None:
         row = session.get(table, member.identity_id)
         if row is not None:
             session.delete(row)
-    passwords.forget(session, member.identity_id)
+    for belongings in (passwords, email_changes, security_events):
+        belongings.forget(session, member.identity_id)
+    admin_audit.forget_person(session, member.identity_id)
 
 
 def count_other_admins(session: Session, but: UUID) -> int:

@@ -71,11 +71,16 @@ def promote(session: Session, attempt_id: UUID | None, identity_id: UUID) -> Cha
     if row is None:
         return None
     if row.salt is not None and row.digest is not None:
-        _remember(session, identity_id, row.salt, row.digest)
+        remember(session, identity_id, row.salt, row.digest)
     return Changed(row.client_address, row.user_agent)
 
 
-def _remember(session: Session, identity_id: UUID, salt: bytes, digest: bytes) -> None:
+def remember(session: Session, identity_id: UUID, salt: bytes, digest: bytes) -> None:
+    """Make this the current password of a member. Nothing for nobody, and for the deleted.
+
+    Args:
+        salt: The member's, or its first; a digest under another one could not be compared.
+    """
     member = session.get(Member, identity_id, with_for_update=True)
     if member is None or member.status == Status.DELETED:
         return

@@ -7,7 +7,7 @@ was read here, not the bytes that came. Source: the running server, v1.3.1.
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from integration.edge.problems import Refusal, RefusedError
@@ -29,10 +29,15 @@ _LONGEST_SHOWN = 100
 
 @dataclass(frozen=True, slots=True)
 class PlainPassword:
-    """A password that a body sets in clear text, and the traits of whom it is for."""
+    """A password that a body sets in clear text, and the traits of whom it is for.
 
-    password: str
+    Attributes:
+        place: Of the identity among those of a batch; 0 where there is one.
+    """
+
+    password: str = field(repr=False)
     traits: Mapping[str, Any]
+    place: int = 0
 
 
 def read(body: bytes) -> Any:
@@ -133,8 +138,13 @@ def credentials_set(document: Mapping[str, Any]) -> list[str]:
     return named
 
 
-def plain_password(document: Mapping[str, Any]) -> PlainPassword | None:
-    """Return the password that a body sets in clear text, or None."""
+def plain_password(document: Mapping[str, Any], place: int = 0) -> PlainPassword | None:
+    """Return the password that a body sets in clear text, or None.
+
+    Raises:
+        RefusedError: it holds half of a surrogate pair, in whose place Kratos would store another
+            character.
+    """
     credentials = document.get("credentials")
     content = credentials.get("password") if isinstance(credentials, dict) else None
     config = content.get("config") if isinstance(content, dict) else None
@@ -142,7 +152,11 @@ def plain_password(document: Mapping[str, Any]) -> PlainPassword | None:
     traits = document.get("traits")
     if not isinstance(password, str) or not password:
         return None
-    return PlainPassword(password, traits if isinstance(traits, dict) else {})
+    try:
+        password.encode()
+    except UnicodeEncodeError as error:
+        raise RefusedError(MALFORMED_BODY) from error
+    return PlainPassword(password, traits if isinstance(traits, dict) else {}, place)
 
 
 def _with_ours(item: dict[str, Any], ours: Mapping[str, Any]) -> dict[str, Any]:

@@ -108,9 +108,15 @@ def _plan_of_new(method: str, path: str, body: bytes) -> Plan:
         raise RefusedError(admin_bodies.MALFORMED_BODY)
     if set(document) != {"identities"} or any(set(item) - {"create", "patch_id"} for item in items):
         raise RefusedError(admin_bodies.MALFORMED_BODY)
-    made = [admin_bodies.checked_identity(item["create"]) for item in items if item.get("create")]
-    named = dict.fromkeys(name for one in made for name in admin_bodies.credentials_set(one))
-    passwords = [admin_bodies.plain_password(one) for one in made]
+    made = {
+        place: admin_bodies.checked_identity(item["create"])
+        for place, item in enumerate(items)
+        if item.get("create")
+    }
+    named = dict.fromkeys(
+        name for one in made.values() for name in admin_bodies.credentials_set(one)
+    )
+    passwords = [admin_bodies.plain_password(one, place) for place, one in made.items()]
     return Plan(
         method,
         path,

@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 import structlog
 
 from integration.edge.admin_audit import AdminAudit
-from integration.edge.admin_passwords import AdminPasswords
+from integration.edge.admin_passwords import AdminPasswords, NewPassword
 from integration.edge.admin_plans import IDENTITIES, Plan, object_in, plan, uuid_of
 from integration.edge.asgi import Answer
 from integration.edge.database import Database
@@ -53,7 +53,7 @@ class AdminWrites:
         self._locks = locks
         self._audit = AdminAudit(database)
         self._members = MemberFollows(forwarder, settings)
-        self._passwords = AdminPasswords(settings)
+        self._passwords = AdminPasswords(settings, database)
 
     async def carried_out(
         self, request: Request, body: bytes, ask: Callable[[bytes], Awaitable[Answer]]
@@ -67,7 +67,7 @@ class AdminWrites:
             RefusedError: Kratos was not asked.
         """
         wanted = plan(request.method, request.path, body)
-        await self._passwords.require_good(wanted.passwords)
+        passwords = await self._passwords.accepted(wanted.passwords, wanted.identity_id)
         held = nullcontext() if wanted.identity_id is None else self._locks.held(wanted.identity_id)
         async with held:
             before = await self._before(request, wanted)
@@ -84,7 +84,7 @@ class AdminWrites:
                 before=before,
             )
             answer = await ask(body if rewritten is None else rewritten)
-            after = await self._followed(request, wanted, answer)
+            after = await self._followed(request, wanted, answer, passwords)
             await self._audit.end(
                 call_id, status=answer.status, identities=after, is_batch=wanted.is_batch
             )
@@ -128,18 +128,30 @@ class AdminWrites:
         )
 
     async def _followed(
-        self, request: Request, wanted: Plan, answer: Answer
+        self,
+        request: Request,
+        wanted: Plan,
+        answer: Answer,
+        passwords: Mapping[int, NewPassword],
     ) -> Sequence[Mapping[str, Any]]:
         """Let the members follow what Kratos stored; return the identities as they are now."""
         if answer.status >= 300:
             return ()
         after: dict[UUID, Mapping[str, Any] | None] = {}
+        places: Mapping[int, UUID] = {}
         if wanted.is_batch:
-            after = {UUID(str(one["id"])): one for one in await self._made(request, answer.body)}
+            places = _made_in(answer.body)
+            shown = await self._shown(request, list(places.values()))
+            after = {UUID(str(one["id"])): one for one in shown}
         elif wanted.path == IDENTITIES or wanted.is_of_identity:
             after = self._of_one(wanted, answer)
+            places = dict(enumerate(after))
+        elif wanted.identity_id is not None and "/credentials/" in wanted.path:
+            # A second factor may be gone.
+            after = {wanted.identity_id: await self._before(request, wanted)}
         if after:
-            left = await self._members.told(request, after, wanted.state)
+            of_whom = {places[at]: kept for at, kept in passwords.items() if at in places}
+            left = await self._members.told(request, after, wanted.state, of_whom)
             await self._reconcile(left)
         return [one for one in after.values() if one is not None]
 
@@ -150,10 +162,8 @@ class AdminWrites:
         identity_id = uuid_of(document.get("id"))
         return {} if identity_id is None else {identity_id: document}
 
-    async def _made(self, request: Request, body: bytes) -> list[Mapping[str, Any]]:
+    async def _shown(self, request: Request, ids: Sequence[UUID]) -> list[Mapping[str, Any]]:
         """Return the identities a batch made; those Kratos does not show now are reconciled."""
-        items = (object_in(body) or {}).get("identities") or []
-        ids = [made for item in items if (made := uuid_of(item.get("identity"))) is not None]
         shown: dict[UUID, Mapping[str, Any]] = {}
         for start in range(0, len(ids), _AT_ONCE):
             some = ids[start : start + _AT_ONCE]
@@ -178,3 +188,14 @@ class AdminWrites:
             await self._database.execute(_RECONCILE, (asked,))
         except RefusedError:
             log.exception("admin_write_not_recorded", identities=len(asked))
+
+
+def _made_in(body: bytes) -> dict[int, UUID]:
+    """Return the identities that a batch made, by their places in it; failed ones are left out."""
+    items = (object_in(body) or {}).get("identities") or []
+    named = {
+        place: uuid_of(item.get("identity"))
+        for place, item in enumerate(items)
+        if isinstance(item, dict)
+    }
+    return {place: made for place, made in named.items() if made is not None}

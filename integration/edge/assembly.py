@@ -80,11 +80,11 @@ def make_edge(settings: Settings) -> ASGIApp:
     # Guards are asked in this order and told in reverse: the first also sees what others refuse.
     guards: tuple[Guard, ...] = (
         LoginAttempts(settings, reader, attempts),
-        SessionBeginnings(settings, rows, reader, epochs, countries),
+        SessionBeginnings(settings, rows, reader, countries),
         limits.guard,
         gate,
         second_factors,
-        RegistrationProgress(database, forwarder),
+        RegistrationProgress(database, reader),
         passwords,
         learning,
         FlowTurns(reader),
@@ -99,6 +99,7 @@ def make_edge(settings: Settings) -> ASGIApp:
         endings=endings,
         gate=gate,
         second_factors=second_factors,
+        epochs=epochs,
     )
     keys, tuples = ApiKeys(database), TupleReads(exchange)
     decisions = make_decisions(

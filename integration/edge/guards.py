@@ -38,6 +38,7 @@ class Submit:
         fields: Of the body. Of a form: text, with `traits.email` as a name.
         refusal: Why it went no further, once the edge refused it or nobody answered.
         outcome: How it ended, once somebody asked `OutcomeReader`.
+        shown_flow: The flow that a form's answer leads back to, once it was read for `outcome`.
         device_id: Of the browser, when it proved by its cookie that it was here before.
         fresh_device_id: What the browser is called should it get that cookie with the answer.
         caller: Who sends it, once somebody asked `Callers`; None: nobody with a session.
@@ -50,6 +51,7 @@ class Submit:
     request: Request
     refusal: Refusal | None = None
     outcome: SubmitOutcome | None = None
+    shown_flow: bytes | None = None
     device_id: UUID | None = None
     fresh_device_id: UUID = field(default_factory=uuid4)
     caller: Caller | None = None

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import structlog
 
+from integration.edge.admin_passwords import NewPassword
 from integration.edge.forwarding import Forwarder
 from integration.edge.problems import BUSY, UPSTREAM_TEMPORARY, Refusal, RefusedError
 from integration.edge.requests import Request
@@ -49,18 +50,23 @@ class MemberFollows:
         request: Request,
         after: Mapping[UUID, Mapping[str, Any] | None],
         state: str | None,
+        passwords: Mapping[UUID, NewPassword],
     ) -> Sequence[UUID]:
         """Let members follow, and return those that did not. Never raises.
 
         Args:
             after: Each identity as it is now; None when it is gone.
             state: What the call set `state` to, if it did.
+            passwords: Those it set in clear text.
         """
         left: list[UUID] = []
         everybody = list(after.items())
         for start in range(0, len(everybody), _AT_ONCE):
             some = everybody[start : start + _AT_ONCE]
-            changes = [_change(identity_id, seen, state) for identity_id, seen in some]
+            changes = [
+                _change(identity_id, seen, state, passwords.get(identity_id))
+                for identity_id, seen in some
+            ]
             try:
                 status = await self._call(request, "changed", {"changes": changes})
             except RefusedError as error:
@@ -84,7 +90,13 @@ class MemberFollows:
 
 
 def _change(
-    identity_id: UUID, seen: Mapping[str, Any] | None, state: str | None
+    identity_id: UUID,
+    seen: Mapping[str, Any] | None,
+    state: str | None,
+    password: NewPassword | None,
 ) -> dict[str, object]:
     after = None if seen is None else {name: seen[name] for name in _READ if name in seen}
-    return {"identity_id": str(identity_id), "state": state, "after": after}
+    kept = None
+    if password is not None:
+        kept = {"salt": password.salt.hex(), "digest": password.digest.hex()}
+    return {"identity_id": str(identity_id), "state": state, "after": after, "password": kept}

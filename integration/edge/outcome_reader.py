@@ -178,6 +178,7 @@ class _Reading:
     async def _shown_flow(self, flow: str, flow_id: UUID) -> Verdict:
         """Read the flow that a form client is sent to, with the client's own cookies."""
         answer = await self.fetch(f"/self-service/{flow}/flows", f"id={flow_id}", None)
+        self.submit.shown_flow = answer.body
         document = first_document(answer.body) or {}
         if "ui" not in document:
             is_other = flow_id != self.submit.flow_id and not self.submit.is_callback

@@ -4,17 +4,15 @@ import asyncio
 from datetime import UTC, datetime
 from uuid import UUID
 
-import aiohttp
 import structlog
 from psycopg.types.json import Jsonb
 
 from integration.edge.asgi import Answer
 from integration.edge.database import Database
-from integration.edge.forwarding import Forwarder
 from integration.edge.guards import Submit
+from integration.edge.outcome_reader import OutcomeReader
 from integration.edge.outcomes import FlowMessage, error_messages, flow_shown_by
 from integration.edge.problems import Refusal, RefusedError
-from integration.edge.routes import Upstream
 from integration.edge.upstream_errors import error_of
 from policies.progress import failed_registration_step, registration_refused
 
@@ -36,9 +34,9 @@ _STATEMENT = """
 class RegistrationProgress:
     """Records the step at which a registration was refused. Never stops one."""
 
-    def __init__(self, database: Database, forwarder: Forwarder) -> None:
+    def __init__(self, database: Database, reader: OutcomeReader) -> None:
         self._database = database
-        self._forwarder = forwarder
+        self._reader = reader
 
     async def before(self, submit: Submit) -> Refusal | None:
         return None
@@ -46,19 +44,18 @@ class RegistrationProgress:
     async def after(self, submit: Submit, answer: Answer | None) -> None:
         if answer is None or submit.flow != "registration" or submit.flow_id is None:
             return
+        await self._reader.of(submit, answer)
         try:
             async with asyncio.timeout(_LONGEST_SECONDS):
                 await self._record(submit, submit.flow_id, answer)
-        except (TimeoutError, RefusedError, aiohttp.ClientError) as error:
+        except (TimeoutError, RefusedError) as error:
             log.warning("registration_progress_lost", error=type(error).__name__)
 
     async def _record(self, submit: Submit, flow_id: UUID, answer: Answer) -> None:
         body = answer.body
         if flow_shown_by(answer) == flow_id:
             # A form client is sent back to the page; the messages are on the flow.
-            path, query = "/self-service/registration/flows", f"id={flow_id}"
-            shown = await self._forwarder.fetch(Upstream.KRATOS_PUBLIC, path, query, submit.request)
-            body = shown.body
+            body = submit.shown_flow or b""
         messages = error_messages(body)
         if messages:
             await record_refusal(self._database, flow_id, *_step_and_code(messages))

@@ -3,10 +3,11 @@
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import TypedDict
 
-from integration.edge import repairs
+from integration.edge import recovery_refusals, repairs
 from integration.edge.asgi import Answer
 from integration.edge.callers import Callers
 from integration.edge.canonical import is_recovery_link
+from integration.edge.epochs import Epochs
 from integration.edge.exchange import Exchange
 from integration.edge.flow_ticket import FlowTicket
 from integration.edge.guards import GuardChain, Submit
@@ -51,6 +52,7 @@ class SelfService:
         endings: SessionEndings,
         gate: SessionGate,
         second_factors: SecondFactorFlows,
+        epochs: Epochs,
     ) -> None:
         self._exchange = exchange
         self._guards = guards
@@ -60,6 +62,7 @@ class SelfService:
         self._endings = endings
         self._gate = gate
         self._second_factors = second_factors
+        self._epochs = epochs
         self._callers = Callers(exchange.forwarder)
 
     async def submit(self, request: Request, route: Route) -> Answer:
@@ -74,13 +77,17 @@ class SelfService:
 
         async def ask_kratos() -> Answer:
             async with await self._lock_for(submit):
-                return await self._endings.around_logout(
+                answer = await self._endings.around_logout(
                     request,
                     body,
                     lambda: self._exchange.ask(request, route, **_sent_on(submit, body)),
                 )
+            return await recovery_refusals.shown(self._exchange.forwarder, submit, answer)
 
-        answer = self._exchange.judged(scrubbed(await self._guards.around(submit, ask_kratos)))
+        answer = scrubbed(await self._guards.around(submit, ask_kratos))
+        # Whatever hooks changed meanwhile holds here once the client knows.
+        await self._epochs.catch_up()
+        answer = self._exchange.judged(answer)
         answer = self._limit_guard.added(submit, answer)
         answer = await self._second_factors.shown(request, answer)
         return self._ticket.added(submit, repairs.of_self_service(request, answer))

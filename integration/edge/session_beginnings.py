@@ -9,7 +9,6 @@ import structlog
 
 from integration.countries import Countries
 from integration.edge.asgi import Answer
-from integration.edge.epochs import Epochs
 from integration.edge.guards import Submit
 from integration.edge.known_session import session_in
 from integration.edge.outcome_reader import OutcomeReader
@@ -33,13 +32,11 @@ class SessionBeginnings:
         settings: Settings,
         rows: SessionRows,
         reader: OutcomeReader,
-        epochs: Epochs,
         countries: Countries,
     ) -> None:
         self._most = settings.sessions_per_member
         self._rows = rows
         self._reader = reader
-        self._epochs = epochs
         self._countries = countries
 
     async def before(self, submit: Submit) -> Refusal | None:
@@ -67,8 +64,6 @@ class SessionBeginnings:
             await self._greet(submit, new, earlier)
             if living >= self._most:
                 await self._rows.end_oldest(new.identity_id, self._most)
-        # The client may use what it was just given, and must not meet what was remembered.
-        await self._epochs.catch_up()
 
     async def _greet(self, submit: Submit, new: Beginning, earlier: list[sessions.Device]) -> None:
         """Send the mail about a device that was never seen; not about the very first one."""

@@ -68,7 +68,7 @@ class Sessions:
         now: Callable[[], datetime] = _now,
     ) -> None:
         self._max_age = settings.session_max_age
-        self._idle = settings.session_idle_timeout
+        self._idle = settings.idle_after
         self._roles = settings.second_factor_roles
         self._forwarder = forwarder
         self._standings = standings

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import timedelta
 
-from integration.limit_settings import LimitSettings, read_parts
+from integration.settings.limits import LimitSettings, read_parts
 from policies.limits import Rule, Tier
 
 ADDRESS = b"a"

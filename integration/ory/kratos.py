@@ -2,83 +2,16 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
 import httpx
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from integration.errors import NotFoundError, UpstreamRefusedError
+from integration.ory.kratos_models import Extension, Identity, KratosSession
 from integration.ory.transport import send
 
-
-def _object_or_none(value: object) -> object:
-    """Take what an admin may have put there: any JSON at all, as far as Kratos is concerned."""
-    return value if isinstance(value, dict) else None
-
-
-Metadata = Annotated[dict[str, Any] | None, BeforeValidator(_object_or_none)]
-
-
-class Address(BaseModel):
-    """One verifiable address of an identity."""
-
-    value: str
-    verified: bool = False
-    via: str = "email"
-
-
-class Identity(BaseModel):
-    """What we read of a Kratos identity; unknown fields of newer versions are ignored."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    id: UUID
-    state: str = "active"
-    traits: dict[str, Any]
-    metadata_public: Metadata = None
-    verifiable_addresses: list[Address] | None = None
-    created_at: AwareDatetime
-
-    @property
-    def email(self) -> str:
-        return str(self.traits.get("email", "")).lower()
-
-    def is_enabled(self) -> bool:
-        return self.state == "active"
-
-    def is_verified(self) -> bool:
-        """Is the address in `traits.email` verified?"""
-        return any(
-            address.verified and address.value.lower() == self.email
-            for address in self.verifiable_addresses or ()
-        )
-
-
-class AuthenticationMethod(BaseModel):
-    """One proof in a session's history; Kratos appends one with every login and refresh."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    method: str = ""
-
-
-class KratosSession(BaseModel):
-    """A valid session of Kratos."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    id: UUID
-    identity: Identity
-    authenticated_at: AwareDatetime | None = None
-    expires_at: AwareDatetime | None = None
-    authenticator_assurance_level: str = Field(default="aal1")
-    authentication_methods: list[AuthenticationMethod] | None = None
-
-    @property
-    def methods(self) -> list[str]:
-        """How the member proved who it is, in order: `password`, `totp`, ..."""
-        return [each.method for each in self.authentication_methods or ()]
+_FEW_SESSIONS = 3
 
 
 class Kratos:
@@ -150,10 +83,67 @@ class Kratos:
         self, identity_id: UUID, *, enabled: bool, metadata_public: dict[str, Any]
     ) -> None:
         """Set what Kratos is told of a member. The caller holds the identity's lock."""
-        operations = [
+        operations: list[dict[str, Any]] = [
             {"op": "replace", "path": "/state", "value": "active" if enabled else "inactive"},
             {"op": "add", "path": "/metadata_public", "value": metadata_public},
         ]
+        self._patch(identity_id, operations)
+
+    def put_pending_email(self, identity_id: UUID, email: str) -> None:
+        """Set the address that is to be proven. The caller holds the identity's lock.
+
+        Raises:
+            ConflictError: it is an address of somebody else.
+        """
+        operations = [{"op": "add", "path": "/traits/pending_email", "value": email}]
+        self._patch(identity_id, operations)
+
+    def withdraw_pending_email(self, identity_id: UUID) -> None:
+        """Forget the address that was to be proven. The caller holds the identity's lock."""
+        self._patch(identity_id, [{"op": "remove", "path": "/traits/pending_email"}])
+
+    def put_email(
+        self, identity_id: UUID, email: str, *, has_pending: bool, is_verified: bool = False
+    ) -> None:
+        """Make an address the identity's own, and no other. The caller holds the lock.
+
+        Args:
+            has_pending: There is a `pending_email`, which goes.
+            is_verified: Say that it is verified; else it is if it was as `pending_email`.
+
+        Raises:
+            ConflictError: it is an address or a username of somebody else.
+        """
+        operations: list[dict[str, Any]] = [
+            {"op": "replace", "path": "/traits/email", "value": email}
+        ]
+        if has_pending:
+            operations.append({"op": "remove", "path": "/traits/pending_email"})
+        if is_verified:
+            proven = {"value": email, "verified": True, "via": "email", "status": "completed"}
+            operations.append({"op": "add", "path": "/verifiable_addresses", "value": [proven]})
+        self._patch(identity_id, operations)
+
+    def put_password_hash(self, identity_id: UUID, password_hash: str) -> None:
+        """Replace the password by one of this hash. The caller holds the identity's lock.
+
+        v1.3.1 removes no password ("first factor credentials"); a PUT keeps what it is given.
+        """
+        path = f"/admin/identities/{identity_id}"
+        known = send(self._admin, "GET", path).json()
+        kept = ("schema_id", "state", "traits", "metadata_public", "metadata_admin")
+        body = {name: known[name] for name in kept if known.get(name) is not None}
+        credentials = {"password": {"config": {"hashed_password": password_hash}}}
+        send(self._admin, "PUT", path, json={**body, "credentials": credentials})
+
+    def remove_second_factor(self, identity_id: UUID, kind: str) -> None:
+        """Remove `totp` or `lookup_secret`; one that is not there is as good."""
+        try:
+            send(self._admin, "DELETE", f"/admin/identities/{identity_id}/credentials/{kind}")
+        except NotFoundError:
+            return
+
+    def _patch(self, identity_id: UUID, operations: list[dict[str, Any]]) -> None:
         send(self._admin, "PATCH", f"/admin/identities/{identity_id}", json=operations)
 
     def end_sessions(self, identity_id: UUID) -> None:
@@ -164,17 +154,24 @@ class Kratos:
             return
 
     def end_sessions_before(self, identity_id: UUID, moment: datetime) -> None:
-        """End the sessions of an identity whose last authentication is before a moment."""
+        """End the sessions of an identity whose last authentication is before a moment.
+
+        Where there are many and none is newer, one call ends all; who logs in during this very
+        call logs in again.
+        """
         path = f"/admin/identities/{identity_id}/sessions"
         query: dict[str, str | int] = {"active": "true", "page_size": 250}
         try:
             found = list(self._pages(path, query))
         except NotFoundError:
             return
-        for item in found:
-            # Both moments have an offset; Kratos writes nanoseconds, which 3.11 reads.
-            if datetime.fromisoformat(item["authenticated_at"]) < moment:
-                self.end_session(UUID(item["id"]))
+        # Both moments have an offset; Kratos writes nanoseconds, which 3.11 reads.
+        older = [i for i in found if datetime.fromisoformat(i["authenticated_at"]) < moment]
+        if len(older) == len(found) > _FEW_SESSIONS:
+            self.end_sessions(identity_id)
+            return
+        for item in older:
+            self.end_session(UUID(item["id"]))
 
     def end_session(self, session_id: UUID) -> None:
         """End one session; one that is gone already is as good."""
@@ -201,6 +198,14 @@ class Kratos:
         for item in self._pages("/admin/sessions", query):
             if item.get("identity"):
                 yield UUID(item["identity"]["id"])
+
+    def extend_session(self, session_id: UUID) -> datetime | None:
+        """Give a session its whole lifespan again and return its end; None when it is gone."""
+        try:
+            response = send(self._admin, "PATCH", f"/admin/sessions/{session_id}/extend")
+        except NotFoundError:
+            return None
+        return Extension.model_validate_json(response.content).expires_at
 
     def delete(self, identity_id: UUID) -> None:
         """Delete an identity; one that is gone already is as good."""

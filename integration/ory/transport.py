@@ -6,7 +6,12 @@ from typing import Any
 
 import httpx
 
-from integration.errors import NotFoundError, UpstreamRefusedError, UpstreamUnavailableError
+from integration.errors import (
+    ConflictError,
+    NotFoundError,
+    UpstreamRefusedError,
+    UpstreamUnavailableError,
+)
 
 _SHOWN = 300
 
@@ -33,6 +38,7 @@ def send(client: httpx.Client, method: str, path: str, **options: Any) -> httpx.
     Raises:
         UpstreamUnavailableError: no answer in time, a 429, or a 5xx.
         NotFoundError: a 404.
+        ConflictError: a 409.
         UpstreamRefusedError: any other 4xx, or a redirect.
     """
     try:
@@ -48,4 +54,6 @@ def send(client: httpx.Client, method: str, path: str, **options: Any) -> httpx.
         raise UpstreamUnavailableError("An identity service is overloaded.", detail=detail)
     if response.status_code == 404:
         raise NotFoundError("There is no such thing.", detail=detail)
+    if response.status_code == 409:
+        raise ConflictError("Somebody else has this already.", detail=detail)
     raise UpstreamRefusedError("An identity service refused.", detail=detail)

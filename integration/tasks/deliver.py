@@ -9,9 +9,10 @@ import structlog
 from integration import authority, catalogue, effects
 from integration.db import locks, outbox
 from integration.db.tables import OutboxEffect
+from integration.email_changes import following
 from integration.errors import KleisError, UpstreamRefusedError
 from integration.services import Services
-from integration.tasks import events, identity, mail, reconcile
+from integration.tasks import events, identity, mail, passwords, reconcile
 from integration.tasks.relay import held_lanes
 from policies import retries
 from policies.decisions import (
@@ -19,6 +20,8 @@ from policies.decisions import (
     EndOlderSessions,
     EndSession,
     EndSessions,
+    FollowEmailChange,
+    ForgetPassword,
     PublishEvent,
     SendMail,
     SyncAuthority,
@@ -96,7 +99,9 @@ def _tell_ory(
     | EndSession
     | EndSessions
     | EndOlderSessions
-    | DeleteIdentity,
+    | DeleteIdentity
+    | FollowEmailChange
+    | ForgetPassword,
 ) -> None:
     match effect:
         case SyncAuthority():
@@ -113,6 +118,18 @@ def _tell_ory(
             services.kratos.end_sessions_before(identity_id, datetime.fromisoformat(before))
         case DeleteIdentity():
             identity.delete(services, identity_id)
+        case other:
+            _change_credentials(services, identity_id, other)
+
+
+def _change_credentials(
+    services: Services, identity_id: UUID, effect: FollowEmailChange | ForgetPassword
+) -> None:
+    match effect:
+        case FollowEmailChange():
+            following.follow(services, identity_id)
+        case ForgetPassword(before):
+            passwords.forget(services, identity_id, before=datetime.fromisoformat(before))
 
 
 def _postpone(services: Services, effect_id: UUID, error: Exception) -> None:

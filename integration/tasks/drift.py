@@ -10,7 +10,7 @@ from uuid import UUID
 
 from integration import catalogue
 from integration.db import grants, members, outbox
-from integration.ory.kratos import Identity
+from integration.ory.kratos_models import Identity
 from integration.services import Services
 from policies import authority
 from policies.authority import RelationTuple, Role

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from integration.db import members
 from integration.errors import UpstreamUnavailableError
-from integration.ory.kratos import Identity
+from integration.ory.kratos_models import Identity
 from integration.services import Services
 from policies.lifecycle import Status, is_enabled_in_kratos
 

@@ -14,13 +14,13 @@ from policies.decisions import SendMail
 def send_to_member(
     services: Services, row: OutboxEffect, identity_id: UUID, wanted: SendMail
 ) -> None:
-    """Send one mail of ours; nothing when the member has no address any more."""
+    """Send one mail of ours; nothing when the member is gone."""
     with services.transaction() as session:
         member = members.get(session, identity_id)
         profile = members.profile(session, identity_id)
         if member is None or member.email is None or profile is None:
             return
-        to, display_name = member.email, profile.display_name
+        to, display_name = wanted.to or member.email, profile.display_name
     facts = {
         "display_name": display_name,
         "public_url": str(services.settings.public_url),

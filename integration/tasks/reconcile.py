@@ -16,7 +16,7 @@ from integration.db import locks, outbox
 from integration.db import members as member_rows
 from integration.db.epochs import EDGES
 from integration.errors import BusyError, ConflictError, KleisError
-from integration.ory.kratos import Identity
+from integration.ory.kratos_models import Identity
 from integration.services import Services
 from integration.tasks import drift
 from integration.tasks import identity as identities

@@ -7,11 +7,23 @@ from uuid import UUID
 import structlog
 from sqlalchemy.orm import Session
 
-from integration import members
-from integration.db import decisions, flows, inbox, login_attempts, outbox, passwords
+from integration import effects, members
+from integration.db import (
+    admin_audit,
+    decisions,
+    email_changes,
+    flows,
+    inbox,
+    login_attempts,
+    outbox,
+    passwords,
+    security_events,
+)
 from integration.db import members as member_rows
 from integration.errors import ConflictError, NotFoundError
 from integration.services import Services
+from integration.tasks import session_upkeep
+from policies.decisions import FollowEmailChange
 from policies.lifecycle import Actor, Status, Trigger
 
 log = structlog.get_logger()
@@ -19,13 +31,20 @@ log = structlog.get_logger()
 _KEEP_FLOWS = timedelta(days=30)
 _KEEP_DONE_EFFECTS = timedelta(days=7)
 _KEEP_MAIL_NAMES = timedelta(days=30)
+_KEEP_EMAIL_CHANGES = timedelta(days=1)
+_KEEP_SECURITY_EVENTS = timedelta(days=365)
 _KEEP_PASSWORD_ATTEMPTS = timedelta(hours=1)
+_LATE_AUDITS = timedelta(days=30)
 
 
 def sweep(services: Services) -> None:
     """Do everything that is due by now."""
     expire_unverified(services)
     delete_expired(services)
+    expire_email_changes(services)
+    session_upkeep.extend_used(services)
+    session_upkeep.end_over(services)
+    session_upkeep.forget_old(services)
     forget_the_past(services)
 
 
@@ -41,6 +60,17 @@ def delete_expired(services: Services) -> int:
     return _each(services, Status.EXPIRED, before, _delete)
 
 
+def expire_email_changes(services: Services) -> int:
+    """Take addresses that nobody proved in time out of Kratos; return how many."""
+    now = services.now()
+    with services.transaction() as session:
+        overdue = email_changes.overdue(session, now)
+        for identity_id in overdue:
+            if not outbox.is_pending(session, identity_id, ("identity",)):
+                effects.record(session, identity_id, (FollowEmailChange(),), now=now)
+    return len(overdue)
+
+
 def forget_the_past(services: Services) -> None:
     """Delete rows that nobody asks for any more."""
     now = services.now()
@@ -52,6 +82,12 @@ def forget_the_past(services: Services) -> None:
         inbox.forget_before(session, "courier:", now - _KEEP_MAIL_NAMES)
         inbox.forget_before(session, "password:", now - _KEEP_MAIL_NAMES)
         passwords.forget_attempts_before(session, now - _KEEP_PASSWORD_ATTEMPTS)
+        # What a call wrote that was under way when its member was deleted.
+        admin_audit.forget_deleted(session, now - _LATE_AUDITS)
+        email_changes.forget_before(
+            session, now - services.settings.email_revert_lifetime - _KEEP_EMAIL_CHANGES
+        )
+        security_events.forget_before(session, now - _KEEP_SECURITY_EVENTS)
 
 
 def _expire(session: Session, identity_id: UUID, now: datetime) -> None:

@@ -7,6 +7,7 @@ from integration.web import (
     flow_pages,
     mailbox_page,
     missing_page,
+    sessions_page,
     start_page,
     unlock_page,
 )
@@ -16,5 +17,6 @@ router.include_router(start_page.router)
 router.include_router(flow_pages.router)
 router.include_router(mailbox_page.router)
 router.include_router(unlock_page.router)
+router.include_router(sessions_page.router)
 router.include_router(api_page.router)
 router.include_router(missing_page.router)

@@ -6,6 +6,7 @@ local traits(of) = {
   first_name: trait(of, 'first_name'),
   last_name: trait(of, 'last_name'),
   display_name: trait(of, 'display_name'),
+  pending_email: trait(of, 'pending_email'),
 };
 // The edge appends its attempt id to the address; "" when this came past the edge.
 local attempt(url) =

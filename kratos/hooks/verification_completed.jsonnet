@@ -7,15 +7,17 @@ local traits(of) = {
   last_name: trait(of, 'last_name'),
   display_name: trait(of, 'display_name'),
 };
-local verified(identity) = std.length([
+local verified(identity, email) = std.length([
   address
   for address in (if std.objectHas(identity, 'verifiable_addresses') && identity.verifiable_addresses != null then identity.verifiable_addresses else [])
-  if address.verified && std.asciiLower(address.value) == std.asciiLower(identity.traits.email)
+  if address.verified && std.asciiLower(address.value) == std.asciiLower(email)
 ]) > 0;
 
 function(ctx) {
   flow_id: ctx.flow.id,
   identity_id: ctx.identity.id,
   traits: traits(ctx.identity.traits),
-  verified: verified(ctx.identity),
+  verified: verified(ctx.identity, ctx.identity.traits.email),
+  pending_email: trait(ctx.identity.traits, 'pending_email'),
+  pending_verified: verified(ctx.identity, trait(ctx.identity.traits, 'pending_email')),
 }

@@ -21,9 +21,9 @@ from integration.edge.limits.failover import FailoverLimiter
 from integration.edge.limits.limiter import Ask, Refused, Reserved
 from integration.edge.limits.local import LocalLimiter
 from integration.edge.limits.valkey import ValkeyLimiter
-from integration.limit_settings import LimitSettings
 from integration.limits import counters, rules
 from integration.limits.records import unpack
+from integration.settings.limits import LimitSettings
 from policies.limits import MARK_BYTES, Record, Verdict
 
 LEASE = 40_000
@@ -70,10 +70,10 @@ class Pair:
             self.open.append(ours)
         return ours
 
-    async def settle(self, nth: int, verdict: Verdict, mark: bytes) -> None:
+    async def settle(self, nth: int, verdict: Verdict, mark: bytes, ago: int = 0) -> None:
         reserved = self.open.pop(nth % len(self.open))
-        ours = await self.local.settle(reserved, verdict, mark=mark)
-        assert ours == await self.valkey.settle(reserved, verdict, mark=mark)
+        ours = await self.local.settle(reserved, verdict, mark=mark, ago=ago)
+        assert ours == await self.valkey.settle(reserved, verdict, mark=mark, ago=ago)
 
 
 @pytest.fixture
@@ -120,6 +120,7 @@ def fresh_asks() -> list[Ask]:
 WHICH = st.integers(0, 3)
 MARKS = st.integers(0, 30)
 failures = st.tuples(st.just("fail"), WHICH, MARKS)
+told_late = st.tuples(st.just("late"), WHICH, MARKS)
 reservations = st.tuples(st.just("reserve"), WHICH, MARKS)
 settlements = st.tuples(
     st.just("settle"), st.integers(0, 20), st.tuples(st.sampled_from(Verdict), MARKS)
@@ -127,7 +128,7 @@ settlements = st.tuples(
 pauses = st.tuples(st.just("wait"), st.sampled_from(STEPS), MARKS)
 unlocks = st.tuples(st.just("unlock"), WHICH, MARKS)
 stories = st.lists(
-    st.one_of(failures, failures, failures, reservations, settlements, pauses, unlocks),
+    st.one_of(failures, failures, failures, told_late, reservations, settlements, pauses, unlocks),
     min_size=10,
     max_size=60,
 )
@@ -150,7 +151,7 @@ def test_both_limiters_decide_alike_for_days(valkey_url, runner, seed):
     steps = (0, 1, 1000, MINUTE, 14 * MINUTE, 15 * MINUTE, 30 * MINUTE, 12 * 60 * MINUTE)
     story = []
     for _ in range(800):
-        what = chance.choices(("fail", "reserve", "settle", "wait"), (8, 1, 1, 3))[0]
+        what = chance.choices(("fail", "late", "reserve", "settle", "wait"), (7, 1, 1, 1, 3))[0]
         number = chance.choice(steps) if what == "wait" else chance.randrange(4)
         mark = chance.randrange(200)
         verdict = chance.choice([*Verdict])
@@ -169,10 +170,11 @@ async def _told(valkey_url, story) -> None:
     connection = await connect(valkey_url, PATIENT)
     try:
         for what, number, how in story:
-            if what in ("reserve", "fail"):
+            if what in ("reserve", "fail", "late"):
                 reserved = await pair.reserve(asks[number])
-                if what == "fail" and isinstance(reserved, Reserved):
-                    await pair.settle(-1, Verdict.COUNTS, _mark(how))
+                if what != "reserve" and isinstance(reserved, Reserved):
+                    ago = 0 if what == "fail" else (how + 1) * MINUTE
+                    await pair.settle(-1, Verdict.COUNTS, _mark(how), ago)
             elif what == "settle" and pair.open:
                 verdict, mark = how
                 await pair.settle(number, verdict, _mark(mark))
@@ -389,6 +391,119 @@ def test_without_valkey_the_local_limiter_takes_over_at_once_and_gives_back(
             break
         # The machine was busy with something else, or so one may hope.
     assert min(times) < 0.05
+
+
+def over(wire: Wire) -> FailoverLimiter:
+    return FailoverLimiter(
+        ValkeyLimiter(wire.url, RULES, lease=LEASE, alarm_accounts=10**6, patience=1.0),
+        LocalLimiter(RULES, lease=LEASE, alarm_accounts=10**6),
+    )
+
+
+async def become(limiter: FailoverLimiter, *, degraded: bool) -> None:
+    for _ in range(1000):
+        if limiter.is_degraded == degraded:
+            return
+        await asyncio.sleep(0.02)
+    pytest.fail("it did not notice within 20 s")
+
+
+def test_failures_counted_while_valkey_was_away_are_told_when_it_is_back(
+    valkey_url, limiter, client, runner, tmp_path
+):
+    """Each of two edges counted less than the limit; together it is more."""
+    ask = fresh_asks()[0]
+
+    async def story() -> Reserved | Refused:
+        wire = Wire(valkey_url, tmp_path)
+        await wire.open()
+        edges = [over(wire), over(wire)]
+        for edge in edges:
+            await edge.start()
+        await wire.cut()
+        for which, edge in enumerate(edges):
+            await become(edge, degraded=True)
+            for number in range(2):
+                reserved = await edge.reserve(ask)
+                assert isinstance(reserved, Reserved)
+                mark = bytes([which, number]) * 3
+                await edge.settle(reserved, Verdict.COUNTS, mark=mark, account=b"accounts")
+        assert not client.exists(*ask.keys)
+        await wire.open()
+        for edge in edges:
+            await become(edge, degraded=False)
+        answer = await limiter.reserve(ask)
+        for edge in edges:
+            await edge.close()
+        await wire.cut()
+        return answer
+
+    answer = runner.run(story())
+    assert isinstance(answer, Refused)
+    # The third of four completed the block; when they happened is when it began.
+    assert 28 * MINUTE < answer.wait <= 30 * MINUTE
+    record = unpack(RULES[rules.ADDRESS], client.get(ask.keys[0]))
+    assert len(record.marks) == RULES[rules.ADDRESS].most
+    assert record.failures == sorted(record.failures)
+    assert record.leases == []
+
+
+def test_what_is_under_way_when_valkey_is_back_takes_its_room_there(
+    valkey_url, limiter, client, runner, tmp_path
+):
+    ask = fresh_asks()[0]
+
+    async def story() -> tuple[Reserved | Refused, int]:
+        wire = Wire(valkey_url, tmp_path)
+        await wire.open()
+        edge = over(wire)
+        await edge.start()
+        await wire.cut()
+        await become(edge, degraded=True)
+        under_way = [await edge.reserve(ask) for _ in range(3)]
+        await wire.open()
+        await become(edge, degraded=False)
+        answer = await limiter.reserve(ask)
+        for reserved in under_way:
+            assert isinstance(reserved, Reserved)
+            await edge.settle(reserved, Verdict.FREE)
+        left = client.exists(*ask.keys)
+        await edge.close()
+        await wire.cut()
+        return answer, left
+
+    answer, left = runner.run(story())
+    assert answer == Refused(ask.keys[0], 1000)
+    assert left == 0
+
+
+def test_whoever_got_back_in_while_valkey_was_away_stays_in(
+    valkey_url, limiter, client, runner, tmp_path
+):
+    ask = fresh_asks()[0]
+    assert ask.passing is not None
+
+    async def story() -> None:
+        for number in range(3):
+            reserved = await limiter.reserve(ask)
+            assert isinstance(reserved, Reserved)
+            await limiter.settle(reserved, Verdict.COUNTS, mark=bytes([number + 1]) * 6)
+        wire = Wire(valkey_url, tmp_path)
+        await wire.open()
+        edge = over(wire)
+        await edge.start()
+        await wire.cut()
+        await become(edge, degraded=True)
+        await edge.unlock(ask.keys[2:], ask.passing, 1800)
+        await wire.open()
+        await become(edge, degraded=False)
+        await edge.close()
+        await wire.cut()
+
+    runner.run(story())
+    assert client.exists(ask.keys[3]) == 0
+    assert 1700 < client.ttl(ask.passing) <= 1800
+    assert isinstance(runner.run(limiter.reserve(ask)), Reserved)
 
 
 def test_an_edge_starts_without_valkey(runner):

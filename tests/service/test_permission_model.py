@@ -5,7 +5,7 @@ grew is noticed before a deployment runs into the limit, where Keto only says no
 """
 
 import json
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 from uuid import uuid4
 
@@ -306,7 +306,7 @@ def test_the_longest_chain_that_may_be_written_is_the_longest_that_keto_follows(
     subject_id, name = str(uuid4()), uuid4().hex
     chain = [f"{name}.{number}" for number in range(MAX_CHAIN + 2)]
     for namespace, relation in (("Channel", "within"), ("Permission", "covered")):
-        pairs = zip(chain, chain[1:], strict=False)
+        pairs = pairwise(chain)
         keto.insert(*(edge(namespace, a, relation, namespace, b) for a, b in pairs))
     keto.insert(
         platform("active", subject_id),

@@ -260,6 +260,28 @@ def test_a_recovered_account_gets_its_new_password_judged_too(stack, member, cli
     assert clients("native").log_in(member).status_code == 200
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_who_is_shut_out_reads_why_after_the_right_code_of_a_recovery(stack, member, clients, form):
+    client = clients(form)
+    flow = client.start("recovery")
+    client.submit(flow, method="code", email=member.email)
+    code = member.code(nth=2)
+    with psycopg.connect(stack.database_url, autocommit=True) as connection:
+        connection.execute(
+            "update members set status = 'banned' where identity_id = %s", (member.identity_id,)
+        )
+
+    answer = client.submit(flow, method="code", code=code)
+
+    assert answer.status_code == (303 if form == "form" else 400), answer.text
+    # Kratos goes on in a new flow, whatever the client.
+    new = {"id": answer.headers["location"].partition("flow=")[2]} if form == "form" else flow
+    shown = client.shown("recovery", new, answer)
+    assert [message["text"] for message in shown["ui"]["messages"]] == ["This account is banned."]
+    assert "session_token" not in answer.text
+    assert "ory_kratos_session" not in client.http.cookies
+
+
 def kratos_url(stack: Any) -> str:
     return f"http://127.0.0.1:{stack.environ['KLEIS_PORT_KRATOS_PUBLIC']}"
 

@@ -5,8 +5,9 @@ from uuid import UUID
 import pytest
 
 from integration.edge.bodies import RequestBody
+from integration.edge.caller import Caller
 from integration.edge.guards import Submit
-from integration.edge.limits.claims import claims_of
+from integration.edge.limits.claims import claims_of, names_nobody, needs_account
 from integration.edge.requests import Request
 from integration.edge.submit_outcomes import Outcome, SubmitOutcome
 from integration.limits import counters, rules
@@ -63,6 +64,36 @@ TOTP = {"method": "totp", "totp_code": "123456"}
 )
 def test_a_submit_uses_up(flow, fields, account, device, uses):
     assert letters(claims_of(submit(flow, **fields), account, device)) == uses
+
+
+@pytest.mark.parametrize(
+    ("fields", "uses"),
+    [
+        ({"traits": {"email": "ada@b.test", "username": "other"}}, []),
+        ({"traits": {"email": " ADA@B.test"}}, []),
+        ({"traits": {"email": "ada@b.test", "pending_email": ""}}, []),
+        ({"traits": {"email": "ada@b.test", "pending_email": "waiting@b.test"}}, []),
+        ({"traits": {"email": "ada@b.test", "pending_email": "new@b.test"}}, ["mm"]),
+        ({"traits": {"email": "new@b.test"}}, ["mm"]),
+        ({"traits.email": "new@b.test"}, ["mm"]),
+        ({"traits.email": "ada@b.test", "traits.pending_email": "new@b.test"}, ["mm"]),
+        # Whatever the method is called: Kratos is the one to choose by it.
+        ({"method": "totp", "traits.email": "new@b.test"}, ["mm"]),
+        ({"method": "password", "password": "x", "traits.email": "new@b.test"}, ["mm", "h"]),
+    ],
+)
+def test_settings_that_name_a_new_address_use_up_a_mail(fields, uses):
+    change = submit("settings", **{"method": "profile", **fields})
+    traits = {"email": "Ada@b.test", "pending_email": "waiting@b.test", "username": "ada"}
+    change.caller = Caller(FLOW, traits=traits)
+    assert needs_account(change)
+    assert names_nobody(change)
+    assert letters(claims_of(change, ADA, None)) == uses
+
+
+def test_settings_without_a_session_mail_nobody():
+    change = submit("settings", method="profile", traits={"email": "new@b.test"})
+    assert claims_of(change, None, None) == []
 
 
 def test_clients_on_loopback_have_mails_and_registrations_of_their_own():

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from integration.limit_settings import LimitSettings
 from integration.limits import counters, rules, unlocking
 from integration.limits.counters import Counters
 from integration.limits.devices import Device, Devices
+from integration.settings.limits import LimitSettings
 from policies import limits
 from policies.limits import BUSY_WAIT, Record, Rule, Tier
 
@@ -270,3 +270,17 @@ def test_the_factor_for_loopback_leaves_lockouts_alone():
     assert local[rules.LOOPBACK[rules.MAIL]].tiers[0].limit == 100
     assert local[rules.MAIL].tiers[0].limit == 1
     assert local[rules.ADDRESS] == ADDRESS
+
+
+@given(rule=lockouts, story=moments, chance=st.randoms(use_true_random=False))
+def test_failures_told_late_are_kept_in_order_and_block_as_long(rule, story, chance):
+    story = story[: rule.most + 1]
+    shuffled, told_late = list(story), Record()
+    chance.shuffle(shuffled)
+    for at in shuffled:
+        limits.count(rule, told_late, at)
+    assert told_late.failures == story[-rule.most :]
+    (tier,) = rule.tiers
+    for first, last in zip(story, story[tier.limit - 1 :], strict=False):
+        if last - first < tier.window:
+            assert told_late.blocked_until >= last + rule.block

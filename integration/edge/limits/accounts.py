@@ -1,19 +1,13 @@
 """Whose account a submit is about, and how its owner is told that it is blocked."""
 
-import json
 from urllib.parse import quote
 from uuid import UUID, uuid4
 
 import structlog
 from psycopg.types.json import Jsonb
 
-from integration.edge import member_status
-from integration.edge.asgi import header
 from integration.edge.database import Database
-from integration.edge.forwarding import Forwarder
-from integration.edge.guards import Submit
 from integration.edge.problems import RefusedError
-from integration.edge.routes import Upstream
 from integration.limits import unlocking
 from policies.limits import canonical_identifier, kratos_identifier
 
@@ -35,13 +29,10 @@ _LONGEST_NAME = 320
 
 
 class Accounts:
-    """Asks our tables and Kratos."""
+    """Asks our tables."""
 
-    def __init__(
-        self, database: Database, forwarder: Forwarder, *, secret: str, public_url: str
-    ) -> None:
+    def __init__(self, database: Database, *, secret: str, public_url: str) -> None:
         self._database = database
-        self._forwarder = forwarder
         self._secret = secret
         self._public_url = public_url.rstrip("/")
 
@@ -58,17 +49,6 @@ class Accounts:
             return None
         return None if row is None else row[0]
 
-    async def of_session(self, submit: Submit) -> UUID | None:
-        """Return whose session a second factor is tried over; None: nobody's."""
-        try:
-            answer = await self._forwarder.fetch(
-                Upstream.KRATOS_PUBLIC, "/sessions/whoami", "", submit.request
-            )
-            known = header(answer.headers, member_status.IDENTITY_HEADER)
-            return UUID(known) if known else _identity_in(answer.body)
-        except (RefusedError, ValueError):
-            return None
-
     async def mail_unlock_link(self, identity_id: UUID) -> None:
         """Ask for the mail with the link. Never raises: nobody's login waits for it."""
         ticket = quote(unlocking.issue(self._secret, identity_id))
@@ -78,9 +58,3 @@ class Accounts:
             await self._database.execute(_MAIL, (uuid4(), Jsonb(payload), identity_id))
         except RefusedError:
             log.warning("unlock_mail_lost")
-
-
-def _identity_in(body: bytes) -> UUID | None:
-    document = json.loads(body)
-    identity = document.get("identity") if isinstance(document, dict) else None
-    return UUID(identity["id"]) if isinstance(identity, dict) else None

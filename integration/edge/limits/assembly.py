@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from integration.edge.callers import Callers
 from integration.edge.database import Database
 from integration.edge.forwarding import Forwarder
 from integration.edge.limits.accounts import Accounts
@@ -48,7 +49,8 @@ def make_limits(
         limits=limits,
         names=Counters.of(secret),
         devices=Devices.of(settings),
-        accounts=Accounts(database, forwarder, secret=secret, public_url=str(settings.public_url)),
+        accounts=Accounts(database, secret=secret, public_url=str(settings.public_url)),
+        callers=Callers(forwarder),
         reader=reader,
     )
     return Limits(guard, limiter)

@@ -9,9 +9,10 @@ from integration.edge.limits.limiter import Ask
 from integration.edge.submit_outcomes import Outcome, SubmitOutcome
 from integration.limits import counters, rules
 from integration.limits.devices import Device
-from policies.limits import Verdict, passes_blocks
+from policies.limits import Verdict, kratos_identifier, passes_blocks
 
 _CODES = ("code", "totp_code", "lookup_secret")
+_ADDRESSES = ("email", "pending_email")
 _SECRETS = ("password", *_CODES)
 
 
@@ -31,12 +32,16 @@ class Claim:
 
 def needs_account(submit: Submit) -> bool:
     """Tell whether it matters whose account a submit is about."""
-    return (submit.flow == "login" and _is_attempt(submit)) or _asks_for_mail(submit)
+    return (
+        (submit.flow == "login" and _is_attempt(submit))
+        or _asks_for_mail(submit)
+        or bool(_addresses_in(submit))
+    )
 
 
 def names_nobody(submit: Submit) -> bool:
-    """Tell whether only the session says whose account it is: a second factor."""
-    return submit.flow == "login" and submit.identifier is None
+    """Tell whether only the session says whose account it is: a second factor, settings."""
+    return submit.flow == "settings" or (submit.flow == "login" and submit.identifier is None)
 
 
 def claims_of(submit: Submit, account: bytes | None, device: Device | None) -> list[Claim]:
@@ -68,6 +73,8 @@ def _asks_for_mail(submit: Submit) -> bool:
     Source: v1.3.1, `selfservice/strategy/code/strategy_{recovery,verification}.go`.
     """
     fields = submit.fields
+    if submit.flow == "settings":
+        return _has_new_address(submit)
     if submit.flow == "recovery":
         return bool(_text(fields, "email"))
     if submit.flow == "verification":
@@ -75,6 +82,29 @@ def _asks_for_mail(submit: Submit) -> bool:
     if submit.flow != "login" or submit.method != "code":
         return False
     return bool(_text(fields, "resend")) or not _text(fields, "code")
+
+
+def _has_new_address(submit: Submit) -> bool:
+    """Tell whether settings name an address that the caller does not have: it gets a code."""
+    if submit.caller is None:
+        # Kratos refuses without a session; nobody is mailed.
+        return False
+    has = {_plain(submit.caller.traits.get(name)) for name in _ADDRESSES}
+    return any(address not in has for address in _addresses_in(submit))
+
+
+def _addresses_in(submit: Submit) -> list[str]:
+    """Return the addresses that settings name, as Kratos compares them."""
+    if submit.flow != "settings":
+        return []
+    traits = submit.fields.get("traits")
+    nested = traits if isinstance(traits, dict) else {}
+    given = [nested.get(name) or submit.fields.get(f"traits.{name}") for name in _ADDRESSES]
+    return [plain for each in given if (plain := _plain(each))]
+
+
+def _plain(address: object) -> str:
+    return kratos_identifier(address) if isinstance(address, str) else ""
 
 
 def _attempt(submit: Submit, account: bytes | None, device: Device | None) -> Claim:

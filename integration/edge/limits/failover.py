@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Coroutine
 from contextlib import suppress
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
+from integration.edge.limits.backlog import Backlog, Remote
 from integration.edge.limits.connection import ReplyError
-from integration.edge.limits.limiter import Ask, Limiter, Refused, Reserved, Settled
+from integration.edge.limits.limiter import Ask, Refused, Reserved, Settled
 from integration.edge.limits.local import LocalLimiter
 from policies.limits import Verdict
 
@@ -20,20 +21,16 @@ _AWAY = (ReplyError, OSError)
 Answer = TypeVar("Answer")
 
 
-class Remote(Limiter, Protocol):
-    """A limiter that can be away."""
-
-    async def check(self) -> None: ...
-
-    async def close(self) -> None: ...
-
-
 class FailoverLimiter:
-    """Asks `remote`, and `local` while that is away. Looks for it again by itself."""
+    """Asks `remote`, and `local` while that is away. Looks for it again by itself.
+
+    When it is back, it is first told what happened meanwhile; only then it decides again.
+    """
 
     def __init__(self, remote: Remote, local: LocalLimiter) -> None:
         self._remote = remote
         self._local = local
+        self._backlog = Backlog()
         self._watching: asyncio.Task[None] | None = None
         self.is_degraded = False
 
@@ -52,36 +49,51 @@ class FailoverLimiter:
     async def reserve(self, ask: Ask) -> Reserved | Refused:
         answer = await self._asked(self._remote.reserve(ask))
         if answer is None:
-            return await self._local.reserve(ask)
-        self._local.follow(answer)
+            answer = await self._local.reserve(ask)
+            if isinstance(answer, Reserved):
+                self._backlog.reserved(answer)
+        else:
+            self._local.follow(answer)
         return answer
 
     async def settle(
-        self, reserved: Reserved, verdict: Verdict, *, mark: bytes = b"", account: bytes = b""
+        self,
+        reserved: Reserved,
+        verdict: Verdict,
+        *,
+        mark: bytes = b"",
+        account: bytes = b"",
+        ago: int = 0,
     ) -> Settled:
         """Settle where decisions are made now: no failure is lost when that changed meanwhile."""
         answer = await self._asked(
-            self._remote.settle(reserved, verdict, mark=mark, account=account)
+            self._remote.settle(reserved, verdict, mark=mark, account=account, ago=ago)
         )
+        if answer is None:
+            self._backlog.settled(reserved, verdict, mark, account)
+        else:
+            self._backlog.ended(reserved)
         # The local limiter follows, so that whoever failed here gets nothing from a take-over.
-        ours = await self._local.settle(reserved, verdict, mark=mark, account=account)
+        ours = await self._local.settle(reserved, verdict, mark=mark, account=account, ago=ago)
         return ours if answer is None else answer
 
     async def unlock(self, keys: tuple[bytes, ...], passing: bytes, seconds: int) -> None:
         await self._local.unlock(keys, passing, seconds)
-        await self._asked(self._remote.unlock(keys, passing, seconds), silent=True)
+        if await self._asked(self._unlocked(keys, passing, seconds)) is None:
+            self._backlog.unlocked(keys, passing, seconds)
 
-    async def _asked(
-        self, question: Coroutine[Any, Any, Answer], *, silent: bool = False
-    ) -> Answer | None:
+    async def _unlocked(self, keys: tuple[bytes, ...], passing: bytes, seconds: int) -> bool:
+        await self._remote.unlock(keys, passing, seconds)
+        return True
+
+    async def _asked(self, question: Coroutine[Any, Any, Answer]) -> Answer | None:
         if self.is_degraded:
             question.close()
             return None
         try:
             return await question
         except _AWAY as error:
-            if not silent:
-                self._degrade(error)
+            self._degrade(error)
             return None
 
     def _degrade(self, error: Exception) -> None:
@@ -97,9 +109,10 @@ class FailoverLimiter:
     async def _look(self) -> None:
         try:
             await self._remote.check()
-        except _AWAY as error:
-            self._degrade(error)
-        else:
             if self.is_degraded:
+                await self._backlog.tell(self._remote)
+                # Nothing was waited for since the backlog was empty: nothing falls between.
                 self.is_degraded = False
                 log.info("limits_restored")
+        except _AWAY as error:
+            self._degrade(error)

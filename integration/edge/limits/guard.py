@@ -6,6 +6,7 @@ from uuid import UUID
 import structlog
 
 from integration.edge.asgi import Answer
+from integration.edge.callers import Callers
 from integration.edge.guards import Submit
 from integration.edge.limits.accounts import Accounts
 from integration.edge.limits.claims import Claim, claims_of, names_nobody, needs_account
@@ -45,6 +46,7 @@ class LimitGuard:
         names: Counters,
         devices: Devices,
         accounts: Accounts,
+        callers: Callers,
         reader: OutcomeReader,
     ) -> None:
         self._limiter = limiter
@@ -52,6 +54,7 @@ class LimitGuard:
         self._names = names
         self._devices = devices
         self._accounts = accounts
+        self._callers = callers
         self._reader = reader
         self._taken: dict[int, _Taken] = {}
 
@@ -103,7 +106,8 @@ class LimitGuard:
         identity_id = account = device = None
         if needs_account(submit):
             if names_nobody(submit):
-                identity_id = await self._accounts.of_session(submit)
+                caller = await self._callers.of(submit)
+                identity_id = None if caller is None else caller.identity_id
             elif submit.identifier is not None:
                 identity_id = await self._accounts.named(submit.identifier)
             account = self._names.account(identity_id, submit.identifier or "")

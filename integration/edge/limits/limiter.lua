@@ -99,20 +99,29 @@ local function release(record, lease_end)
   end
 end
 
-local function count(record, now, mark)
+local function completed(rule, failures, place)
+  local limit, window = rule.tiers[1][1], rule.tiers[1][2]
+  for last = math.min(#failures, place + limit - 1), math.max(place, limit), -1 do
+    if failures[last] - failures[last - limit + 1] < window then return failures[last] end
+  end
+end
+
+local function count(record, at, mark)
   local rule, failures = record.rule, record.failures
-  failures[#failures + 1] = now
-  if rule.keep > 0 then record.marks[#failures] = mark ~= '' and mark or NO_MARK end
+  local place = #failures + 1
+  while place > 1 and failures[place - 1] > at do place = place - 1 end
+  table.insert(failures, place, at)
+  local last = rule.block > 0 and completed(rule, failures, place)
+  if rule.keep > 0 then table.insert(record.marks, place, mark ~= '' and mark or NO_MARK) end
   while #failures > rule.most do
     table.remove(failures, 1)
     if rule.keep > 0 then table.remove(record.marks, 1) end
   end
-  local limit, window = rule.tiers[1][1], rule.tiers[1][2]
-  if rule.block == 0 or after(failures, now - window) < limit then return 0 end
-  if now >= record.blocked + window then record.level = 0 end
+  if not last then return 0 end
+  if last >= record.blocked + rule.window then record.level = 0 end
   local duration = math.min(rule.block * 2 ^ record.level, rule.longest)
   record.level = math.min(record.level + 1, 30)
-  record.blocked = math.max(record.blocked, now + duration)
+  record.blocked = math.max(record.blocked, last + duration)
   return duration
 end
 
@@ -133,7 +142,17 @@ local function raise_alarm(now, account, most)
   return redis.call('SET', key .. '!', 1, 'NX', 'PX', 2 * HOUR) and 1 or 0
 end
 
-local function settle(now, lease_end, verdict, mark, account, most)
+local function hold(now, lease_end)
+  local texts = redis.call('MGET', unpack(KEYS))
+  for i, key in ipairs(KEYS) do
+    local record = load(key, texts[i])
+    record.leases[#record.leases + 1] = lease_end
+    store(record, now)
+  end
+  return {}
+end
+
+local function settle(now, at, lease_end, verdict, mark, account, most)
   local result, repeated, failed = {0, 0}, false, false
   local texts = redis.call('MGET', unpack(KEYS))
   for i, key in ipairs(KEYS) do
@@ -141,12 +160,12 @@ local function settle(now, lease_end, verdict, mark, account, most)
     local rule, failures = record.rule, record.failures
     release(record, lease_end)
     if i == 1 and verdict == 'counts' then
-      repeated = is_repeated(record, now, mark)
-      failed = #failures > 0 and failures[#failures] > now - math.max(rule.window, rule.keep)
+      repeated = is_repeated(record, at, mark)
+      failed = #failures > 0 and failures[#failures] > at - math.max(rule.window, rule.keep)
     end
     local block = 0
     if verdict == 'counts' and not repeated and (failed or not rule.late) then
-      block = count(record, now, mark)
+      block = count(record, at, mark)
     elseif verdict == 'forgives' and rule.forgives then
       record.blocked, record.level, record.failures, record.marks = 0, 0, {}, {}
     end
@@ -164,4 +183,6 @@ local now = moment(ARGV[2])
 if ARGV[1] == 'r' then
   return reserve(now, tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]))
 end
-return settle(now, tonumber(ARGV[3]), ARGV[4], ARGV[5], ARGV[6], tonumber(ARGV[7]))
+if ARGV[1] == 'h' then return hold(now, tonumber(ARGV[3])) end
+local at = now - tonumber(ARGV[8])
+return settle(now, at, tonumber(ARGV[3]), ARGV[4], ARGV[5], ARGV[6], tonumber(ARGV[7]))

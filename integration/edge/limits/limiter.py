@@ -71,13 +71,20 @@ class Limiter(Protocol):
         """Take room for one attempt, or say how long to wait."""
 
     async def settle(
-        self, reserved: Reserved, verdict: Verdict, *, mark: bytes = b"", account: bytes = b""
+        self,
+        reserved: Reserved,
+        verdict: Verdict,
+        *,
+        mark: bytes = b"",
+        account: bytes = b"",
+        ago: int = 0,
     ) -> Settled:
         """Say how an attempt ended.
 
         Args:
             mark: What was typed, as a keyed hash; empty: nothing to compare.
             account: Whose it was, for the alarm; empty: nobody's.
+            ago: How many ms ago it ended, where that is told late.
         """
 
     async def unlock(self, keys: tuple[bytes, ...], passing: bytes, seconds: int) -> None:

@@ -78,21 +78,28 @@ class LocalLimiter:
             self._make_room(now)
 
     async def settle(
-        self, reserved: Reserved, verdict: Verdict, *, mark: bytes = b"", account: bytes = b""
+        self,
+        reserved: Reserved,
+        verdict: Verdict,
+        *,
+        mark: bytes = b"",
+        account: bytes = b"",
+        ago: int = 0,
     ) -> Settled:
         now = self._now()
+        at = now - ago
         counts = verdict is Verdict.COUNTS
         repeated = failed = False
         if counts and reserved.keys:
             rule, first = self._record(reserved.keys[0])
-            repeated = bool(rule.keep) and limits.is_repeated(rule, first, now, mark)
-            failed = limits.has_failed(rule, first, now)
+            repeated = bool(rule.keep) and limits.is_repeated(rule, first, at, mark)
+            failed = limits.has_failed(rule, first, at)
         blocks: list[tuple[bytes, int]] = []
         for key in reserved.keys:
             rule, record = self._record(key)
             limits.release(record, reserved.lease_end)
             if counts and not repeated and (failed or not rule.starts_late):
-                if block := limits.count(rule, record, now, mark):
+                if block := limits.count(rule, record, at, mark):
                     blocks.append((key, block))
             elif verdict is Verdict.FORGIVES and rule.forgives:
                 limits.forgive(record)

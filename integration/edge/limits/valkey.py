@@ -51,12 +51,18 @@ class ValkeyLimiter:
         return Refused(used[refusing - 1], wait) if wait else Reserved(used, lease_end)
 
     async def settle(
-        self, reserved: Reserved, verdict: Verdict, *, mark: bytes = b"", account: bytes = b""
+        self,
+        reserved: Reserved,
+        verdict: Verdict,
+        *,
+        mark: bytes = b"",
+        account: bytes = b"",
+        ago: int = 0,
     ) -> Settled:
         if not reserved.keys:
             return NOTHING_CHANGED
         said = ("s", self._moment(), reserved.lease_end, verdict.value)
-        given = (*said, mark, account, self._alarm_accounts)
+        given = (*said, mark, account, self._alarm_accounts, ago)
         repeated, alarm, *durations = await self._run(reserved.keys, given)
         blocks = zip(reserved.keys, durations, strict=True)
         return Settled(
@@ -64,6 +70,10 @@ class ValkeyLimiter:
             is_repeated=bool(repeated),
             is_alarm=bool(alarm),
         )
+
+    async def hold(self, reserved: Reserved) -> None:
+        """Take the room of what another limiter let through, whether there is any or not."""
+        await self._run(reserved.keys, ("h", self._moment(), reserved.lease_end))
 
     async def unlock(self, keys: tuple[bytes, ...], passing: bytes, seconds: int) -> None:
         connection = self._open()

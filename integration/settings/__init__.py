@@ -7,39 +7,23 @@ first half by itself; `StackSettings` is what it reads.
 
 from collections.abc import Mapping
 from datetime import timedelta
-from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import AnyHttpUrl, Field, PositiveInt, SecretStr, StringConstraints
-from pydantic.functional_validators import BeforeValidator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from integration.decision_settings import DecisionSettings
-from integration.grant_settings import GrantSettings
-from integration.limit_settings import LimitSettings
-from integration.session_settings import SessionSettings
-from policies.passwords import PasswordProfile
+from integration.settings.accounts import AccountSettings
+from integration.settings.decisions import DecisionSettings
+from integration.settings.forms import Networks, Port, Secret
+from integration.settings.grants import GrantSettings
+from integration.settings.limits import LimitSettings
+from integration.settings.sessions import SessionSettings
 
 PREFIX = "KLEIS_"
 
 
-def _split(value: object) -> object:
-    """Read `a, b` as a list: friendlier in an environment than JSON."""
-    if isinstance(value, str):
-        return [item.strip() for item in value.split(",") if item.strip()]
-    return value
-
-
-CommaSeparated = Annotated[
-    frozenset[Annotated[str, StringConstraints(to_lower=True)]], NoDecode, BeforeValidator(_split)
-]
-Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_split)]
-Port = Annotated[int, Field(ge=1, le=65535)]
-Secret = Annotated[SecretStr, Field(min_length=16)]
-
-
-class Settings(SessionSettings, LimitSettings, DecisionSettings, GrantSettings):
+class Settings(AccountSettings, SessionSettings, LimitSettings, DecisionSettings, GrantSettings):
     """What the edge, the service and the worker need to know."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
@@ -129,42 +113,6 @@ class Settings(SessionSettings, LimitSettings, DecisionSettings, GrantSettings):
         default=timedelta(seconds=5),
         gt=timedelta(0),
         description="Longest wait for a connection, a lock or a statement of PostgreSQL.",
-    )
-
-    blocked_emails: CommaSeparated = Field(
-        default=frozenset(), description="Addresses that may not register, comma-separated."
-    )
-    blocked_email_domains: CommaSeparated = Field(
-        default=frozenset(),
-        description="Domains that may not register, with their subdomains, comma-separated.",
-    )
-    allow_disposable_email: bool = Field(
-        default=False, description="Let addresses of throw-away mail services register."
-    )
-    reserved_usernames: CommaSeparated = Field(
-        default=frozenset(),
-        description="Usernames nobody may take, besides the built-in list, comma-separated.",
-    )
-    password_profile: PasswordProfile = Field(
-        default=PasswordProfile.SEED,
-        description="Rules for new passwords. `seed`: 8 characters, a capital and a small letter, "
-        "a digit, a special character. `nist`: 15 characters (8 with a second factor), strength "
-        "instead of kinds of characters. Both: no common password, no name, none used before.",
-    )
-    unverified_lifetime: timedelta = Field(
-        default=timedelta(days=1),
-        gt=timedelta(0),
-        description="After this long without verifying, a member is `expired`.",
-    )
-    expired_lifetime: timedelta = Field(
-        default=timedelta(days=30),
-        gt=timedelta(0),
-        description="After this long as `expired`, the identity is deleted and its names are free.",
-    )
-    login_attempts_lifetime: timedelta = Field(
-        default=timedelta(days=90),
-        gt=timedelta(0),
-        description="How long the record of a login attempt is kept.",
     )
 
     mail_from: str = Field(

@@ -2,24 +2,12 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import Field, PositiveInt, StringConstraints
-from pydantic.functional_validators import BeforeValidator
-from pydantic_settings import BaseSettings, NoDecode
+from pydantic import Field, PositiveInt, field_validator
+from pydantic_settings import BaseSettings
 
-
-def _split(value: object) -> object:
-    if isinstance(value, str):
-        return [item.strip() for item in value.split(",") if item.strip()]
-    return value
-
-
-Roles = Annotated[
-    frozenset[Annotated[str, StringConstraints(pattern="^(user|creator|moderator|admin)$")]],
-    NoDecode,
-    BeforeValidator(_split),
-]
+from integration.settings.forms import CommaSeparated
+from policies.authority import Role
 
 
 class SessionSettings(BaseSettings):
@@ -60,7 +48,7 @@ class SessionSettings(BaseSettings):
         description="How long an edge answers for a session without asking Kratos: the longest "
         "that a change made past the edge, at Kratos itself, goes unseen.",
     )
-    second_factor_roles: Roles = Field(
+    second_factor_roles: CommaSeparated = Field(
         default=frozenset(),
         description="Roles whose members need a second factor, comma-separated.",
     )
@@ -68,3 +56,17 @@ class SessionSettings(BaseSettings):
         default=None,
         description="An MMDB file with the countries of addresses. Unset: countries are unknown.",
     )
+
+    @field_validator("second_factor_roles")
+    @classmethod
+    def _are_roles(cls, names: frozenset[str]) -> frozenset[str]:
+        if unknown := names - {str(role) for role in Role}:
+            raise ValueError(f"no such roles: {', '.join(sorted(unknown))}")
+        return names
+
+    @property
+    def idle_after(self) -> timedelta | None:
+        """After how long without a written use a session is idle: uses are written late."""
+        if self.session_idle_timeout is None:
+            return None
+        return self.session_idle_timeout + 2 * self.session_activity_period

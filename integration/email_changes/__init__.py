@@ -1,0 +1,1 @@
+"""Changes of e-mail addresses: what is recorded, and what Kratos is told."""

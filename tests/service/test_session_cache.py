@@ -1,0 +1,385 @@
+"""Session checks from memory: as good as asking, on every edge, whatever is down."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from aiohttp import web
+from sqlalchemy.orm import Session
+
+from integration import members
+from integration.db import epochs, member_sessions, sessions
+from integration.db import members as member_rows
+from policies.lifecycle import Actor, Trigger
+from tests.edge_postgres import Server
+from tests.edge_stage import Upstream, ask, edge_running, session_of, settings_for, upstream_running
+
+WHOAMI = "/sessions/whoami"
+
+
+class Sessions(Upstream):
+    """Kratos, with sessions that a test can change and count questions about."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.changed: dict[str, dict[str, Any]] = {}
+        self.slow: set[str] = set()
+        self.sets_cookie: set[str] = set()
+        self.asked: list[str] = []
+
+    async def do_sessions_whoami(self, request: web.Request) -> web.StreamResponse:
+        identity = _credential(request)
+        self.asked.append(identity)
+        if identity in self.changed and self.changed[identity].get("gone"):
+            return web.json_response({"error": {"code": 401}}, status=401)
+        shown = session_of(identity) | self.changed.get(identity, {})
+        if identity in self.slow:
+            await asyncio.sleep(0.4)
+        answer = web.json_response(
+            shown, headers={"X-Kratos-Authenticated-Identity-Id": identity, "Vary": "Cookie"}
+        )
+        if identity in self.sets_cookie:
+            answer.set_cookie("ory_kratos_session", "newer")
+        return answer
+
+
+def _credential(request: web.Request) -> str:
+    given = request.headers.get("X-Session-Token") or request.headers.get("X-Session-Cookie")
+    bearer = request.headers.get("Authorization", "").removeprefix("Bearer ")
+    return given or bearer or request.cookies.get("ory_kratos_session", "")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory) -> Iterator[Server]:
+    running = Server(tmp_path_factory.mktemp("cache") / "home")
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def kratos() -> Iterator[Sessions]:
+    with upstream_running(Sessions()) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def settings(server, kratos, valkey_url):
+    return settings_for(
+        kratos.port,
+        database_url=server.url,
+        valkey_url=valkey_url,
+        database_timeout="PT1S",
+        session_activity_period="PT1S",
+    )
+
+
+@pytest.fixture(scope="module")
+def edges(settings) -> Iterator[tuple[int, int]]:
+    with edge_running(settings) as one, edge_running(settings) as other:
+        yield one, other
+
+
+@pytest.fixture
+def edge(edges) -> int:
+    return edges[0]
+
+
+@pytest.fixture(scope="module")
+def change(server) -> Iterator[Callable[[Callable[[Session], Any]], Any]]:
+    """Does something to the tables, as another process does, without ringing any bell."""
+    engine = sessions.make_engine(server.url, timeout=timedelta(seconds=5))
+    factory = sessions.make_session_factory(engine)
+
+    def do(work: Callable[[Session], Any]) -> Any:
+        with sessions.transaction(factory) as session:
+            return work(session)
+
+    yield do
+    engine.dispose()
+
+
+@pytest.fixture
+def member(server) -> str:
+    return new_member(server)
+
+
+def new_member(server: Server) -> str:
+    identity_id = uuid4()
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute(
+            "insert into members (identity_id, status, role, status_changed_at, registered_at)"
+            " values (%s, 'active', 'user', now(), now())",
+            (identity_id,),
+        )
+    return str(identity_id)
+
+
+def session_id(member: str) -> UUID:
+    return UUID(session_of(member)["id"])
+
+
+def check(edge: int, member: str, target: str = WHOAMI):
+    return ask(edge, "GET", target, headers={"X-Session-Token": member})
+
+
+def remembered(edge: int, kratos: Sessions, member: str) -> bool:
+    before = kratos.asked.count(member)
+    answer = check(edge, member)
+    return answer.status == 200 and kratos.asked.count(member) == before
+
+
+def warm(edge: int, kratos: Sessions, member: str) -> None:
+    within(3, lambda: remembered(edge, kratos, member))
+
+
+def within(seconds: float, probe: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + seconds
+    while not probe():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def test_an_answer_from_memory_is_kratos_own(edge, kratos, member):
+    asked = check(edge, member)
+    warm(edge, kratos, member)
+    again = check(edge, member)
+
+    assert again.status == asked.status == 200
+    assert again.json()["id"] == asked.json()["id"]
+    fresh = {"date", "x-request-id"}
+    names = {name.lower() for name, _ in asked.headers}
+    assert names == {name.lower() for name, _ in again.headers}
+    kept = [(n, v) for n, v in again.headers if n.lower() not in fresh]
+    assert ("vary", "Cookie") in [(n.lower(), v) for n, v in kept]
+    assert again.header("x-request-id") != asked.header("x-request-id")
+
+
+def test_the_callers_request_id_comes_back(edge, kratos, member):
+    warm(edge, kratos, member)
+    headers = {"X-Session-Token": member, "X-Request-Id": "an-id-of-the-caller"}
+
+    answer = ask(edge, "GET", WHOAMI, headers=headers)
+
+    assert answer.header("x-request-id") == "an-id-of-the-caller"
+
+
+@pytest.mark.parametrize(
+    "credential",
+    [
+        lambda member: {"X-Session-Token": member},
+        lambda member: {"Authorization": f"Bearer {member}"},
+        lambda member: {"X-Session-Cookie": member},
+        lambda member: {"Cookie": f"a=1; ory_kratos_session={member}; b=2"},
+    ],
+)
+def test_every_kind_of_credential_is_remembered(edge, kratos, member, credential):
+    def is_remembered() -> bool:
+        before = kratos.asked.count(member)
+        assert ask(edge, "GET", WHOAMI, headers=credential(member)).status == 200
+        return kratos.asked.count(member) == before
+
+    within(3, is_remembered)
+
+
+def test_other_cookies_do_not_count(edge, kratos, member):
+    def ask_with(cookie: str) -> int:
+        before = kratos.asked.count(member)
+        headers = {"Cookie": f"ory_kratos_session={member}; visited={cookie}"}
+        assert ask(edge, "GET", WHOAMI, headers=headers).status == 200
+        return kratos.asked.count(member) - before
+
+    within(3, lambda: ask_with("one") == 0)
+    assert ask_with("two") == 0
+
+
+def test_two_credentials_at_once_are_always_asked_about(edge, kratos, member, server):
+    other = new_member(server)
+    warm(edge, kratos, member)
+    warm(edge, kratos, other)
+    headers = {"Cookie": f"ory_kratos_session={other}; ory_kratos_session={member}"}
+    before = len(kratos.asked)
+
+    ask(edge, "GET", WHOAMI, headers=headers)
+    ask(edge, "GET", WHOAMI, headers=headers)
+
+    assert len(kratos.asked) == before + 2
+
+
+def test_a_tokenized_answer_is_always_asked_for(edge, kratos, member):
+    warm(edge, kratos, member)
+    before = kratos.asked.count(member)
+
+    assert check(edge, member, f"{WHOAMI}?tokenize_as=jwt").status == 200
+    assert check(edge, member, f"{WHOAMI}?tokenize_as=jwt").status == 200
+
+    assert kratos.asked.count(member) == before + 2
+
+
+def test_an_answer_that_sets_a_cookie_is_not_remembered(edge, kratos, member):
+    kratos.sets_cookie.add(member)
+    check(edge, member)
+
+    for _ in range(5):
+        assert not remembered(edge, kratos, member)
+
+
+def _end(session: Session, member: str) -> None:
+    member_sessions.end(session, session_id(member), reason="revoked", now=now())
+
+
+def _hold(session: Session, member: str) -> None:
+    member_sessions.hold(session, session_id(member), "risk", now())
+
+
+def _suspend(session: Session, member: str) -> None:
+    members.transition(
+        session, UUID(member), Trigger.ADMIN_DISABLE, actor=Actor.ADMIN, now=now(), reason="test"
+    )
+
+
+def _require(session: Session, member: str) -> None:
+    row = member_rows.lock(session, UUID(member))
+    row.requires_second_factor = True
+    epochs.move(session, UUID(member))
+
+
+@pytest.mark.parametrize("followed", [(_end, 401), (_hold, 403), (_suspend, 401), (_require, 403)])
+def test_every_edge_follows_within_a_second(edges, kratos, member, change, followed):
+    what, status = followed
+    for edge in edges:
+        warm(edge, kratos, member)
+    change(lambda session: what(session, member))
+    changed_at = time.monotonic()
+
+    for edge in edges:
+        within(1.0 - (time.monotonic() - changed_at), lambda e=edge: check(e, member).status != 200)
+        assert check(edge, member).status == status
+
+
+def test_edges_follow_without_valkey(settings, kratos, member, change):
+    alone = settings.model_copy(
+        update={"valkey_url": type(settings.valkey_url)("redis://127.0.0.1:1/0")}
+    )
+    with edge_running(alone) as edge:
+        warm(edge, kratos, member)
+        change(lambda session: _end(session, member))
+
+        within(1.0, lambda: check(edge, member).status == 401)
+
+
+def test_a_released_session_is_good_again(edge, kratos, member, change):
+    warm(edge, kratos, member)
+    change(lambda session: _hold(session, member))
+    within(1.0, lambda: check(edge, member).status == 403)
+
+    change(lambda session: member_sessions.release(session, session_id(member)))
+
+    within(1.0, lambda: check(edge, member).status == 200)
+
+
+def test_what_moved_while_it_was_asked_about_is_not_remembered(edge, kratos, member, change):
+    kratos.slow.add(member)
+    with ThreadPoolExecutor(1) as pool:
+        # Kratos has read what it will answer, and takes longer than the edge to hear of a move.
+        early = pool.submit(check, edge, member)
+        within(3, lambda: member in kratos.asked)
+        kratos.changed[member] = {"identity": {"id": member, "traits": {"email": "new"}}}
+        change(lambda session: epochs.move(session, UUID(member)))
+        assert early.result().json()["identity"]["traits"] == {}
+    kratos.slow.discard(member)
+
+    assert check(edge, member).json()["identity"]["traits"] == {"email": "new"}
+    warm(edge, kratos, member)
+    assert check(edge, member).json()["identity"]["traits"] == {"email": "new"}
+
+
+def test_an_answer_is_not_used_beyond_the_end_of_its_session(edge, kratos, member):
+    ends = now() + timedelta(seconds=1.5)
+    kratos.changed[member] = {"expires_at": ends.isoformat()}
+    warm(edge, kratos, member)
+    kratos.changed[member]["gone"] = True
+
+    within(2.5, lambda: check(edge, member).status == 401)
+    assert now() >= ends - timedelta(seconds=0.1)
+
+
+def test_what_is_changed_past_us_is_found_after_a_while(settings, kratos, member):
+    short = settings.model_copy(update={"session_cache_max_age": timedelta(seconds=1)})
+    with edge_running(short) as edge:
+        warm(edge, kratos, member)
+        kratos.changed[member] = {"gone": True}
+
+        within(2.0, lambda: check(edge, member).status == 401)
+
+
+def test_only_so_many_sessions_are_remembered(settings, kratos, server):
+    some = [new_member(server) for _ in range(3)]
+    small = settings.model_copy(update={"session_cache_size": 2})
+    with edge_running(small) as edge:
+        for each in some:
+            warm(edge, kratos, each)
+
+        assert not remembered(edge, kratos, some[0])
+        assert remembered(edge, kratos, some[2])
+
+
+def test_uses_are_counted_in_batches(edge, kratos, member, server):
+    warm(edge, kratos, member)
+    before = now()
+    for _ in range(10):
+        check(edge, member)
+
+    with psycopg.connect(server.url, autocommit=True) as connection:
+
+        def count() -> tuple[int, datetime]:
+            return connection.execute(
+                "select activity_count, last_activity_at from member_sessions where session_id=%s",
+                (session_id(member),),
+            ).fetchone()
+
+        within(4, lambda: count()[0] >= 11)
+        assert count()[1] >= before
+
+
+def test_nothing_is_answered_from_memory_while_postgresql_is_silent(edges, kratos, member, server):
+    for edge in edges:
+        warm(edge, kratos, member)
+    server.pause()
+    paused_at = time.monotonic()
+    try:
+        for edge in edges:
+            within(
+                1.5 - (time.monotonic() - paused_at), lambda e=edge: check(e, member).status == 503
+            )
+    finally:
+        server.go_on()
+    for edge in edges:
+        within(5, lambda e=edge: check(e, member).status == 200)
+
+
+def test_an_end_that_nobody_could_tell_is_known_before_memory_counts_again(
+    settings, kratos, member, server, change
+):
+    with edge_running(settings) as edge:
+        warm(edge, kratos, member)
+        server.pause()
+        try:
+            within(2, lambda: check(edge, member).status == 503)
+        finally:
+            server.go_on()
+        change(lambda session: _end(session, member))
+
+        answers: list[int] = []
+        within(10, lambda: answers.append(check(edge, member).status) or answers[-1] != 503)
+
+    assert answers[-1] == 401
