@@ -37,6 +37,7 @@ class Handling(Enum):
     PERMISSION_CHECK = "permission_check"
     PERMISSION_BATCH_CHECK = "permission_batch_check"
     PERMISSION_EXPLAIN = "permission_explain"
+    FORWARD_AUTH = "forward_auth"
     PERMISSION_EPOCHS = "permission_epochs"
     READINESS = "readiness"
     SERVICE = "service"
@@ -184,6 +185,13 @@ ROUTES: tuple[Route, ...] = (
     _permissions("/batch-check", _POST, Handling.PERMISSION_BATCH_CHECK),
     _permissions("/explain", _POST, Handling.PERMISSION_EXPLAIN),
     _permissions("/epochs", _GET, Handling.PERMISSION_EPOCHS),
+    Route(
+        "forward_auth",
+        "/api/forward-auth",
+        Upstream.SERVICE,
+        Handling.FORWARD_AUTH,
+        methods=_GET,
+    ),
     Route("service", "/*", Upstream.SERVICE, Handling.SERVICE),
 )
 

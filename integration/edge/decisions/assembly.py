@@ -11,6 +11,7 @@ from integration.edge.decisions.decision_log import DecisionLog
 from integration.edge.decisions.epoch_feed import EpochFeed
 from integration.edge.decisions.explain_api import ExplainApi
 from integration.edge.decisions.explaining import Explainer
+from integration.edge.decisions.forward_auth import ForwardAuth
 from integration.edge.decisions.keto_checks import KetoChecks
 from integration.edge.decisions.ory_checks import OryChecks
 from integration.edge.decisions.permission_api import PermissionApi
@@ -24,6 +25,7 @@ from integration.edge.exchange import Exchange
 from integration.edge.handlings import Handler
 from integration.edge.routes import Handling
 from integration.edge.sessions import Sessions
+from integration.forward_auth_rules import read_rules
 from integration.keto_model import read_model
 from integration.settings import Settings
 
@@ -64,6 +66,14 @@ def make_decisions(
         explainer=Explainer(read_model(), upstream, database),
         log=log,
     )
+    file = settings.forward_auth_rules
+    forward_auth = ForwardAuth(
+        settings,
+        () if file is None else read_rules(file),
+        sessions=sessions,
+        decisions=decisions,
+        log=log,
+    )
     settled = SettledKeto(settings, exchange, upstream=upstream, standings=standings)
     ory = OryChecks(settings, exchange, askers=askers, keto=settled, decisions=decisions, log=log)
     return DecisionParts(
@@ -74,6 +84,7 @@ def make_decisions(
             Handling.PERMISSION_CHECK: api.check,
             Handling.PERMISSION_BATCH_CHECK: api.batch_check,
             Handling.PERMISSION_EXPLAIN: explanations.explain,
+            Handling.FORWARD_AUTH: forward_auth.answer,
             Handling.PERMISSION_EPOCHS: EpochFeed(askers, database, epochs).answer,
         },
     )
