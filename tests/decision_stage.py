@@ -131,8 +131,9 @@ class Stage:
         """Insert a grant that ends in so many seconds."""
         self.execute(
             "insert into permission_grants (id, subject_id, permission, reason, granted_by,"
-            " created_at, expires_at) values (:id, :subject, 'content.publish', 'test', 'test',"
-            " now(), now() + make_interval(secs => :seconds))",
+            " created_at, expires_at, expired_at) values (:id, :subject, 'content.publish', 'test',"
+            " 'test', now(), now() + make_interval(secs => :seconds),"
+            " case when :seconds < -30 then now() end)",
             id=uuid4(),
             subject=UUID(subject),
             seconds=seconds,

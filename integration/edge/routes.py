@@ -37,6 +37,7 @@ class Handling(Enum):
     PERMISSION_CHECK = "permission_check"
     PERMISSION_BATCH_CHECK = "permission_batch_check"
     PERMISSION_EXPLAIN = "permission_explain"
+    PERMISSION_SUBJECT = "permission_subject"
     FORWARD_AUTH = "forward_auth"
     PERMISSION_EPOCHS = "permission_epochs"
     READINESS = "readiness"
@@ -185,6 +186,7 @@ ROUTES: tuple[Route, ...] = (
     _permissions("/batch-check", _POST, Handling.PERMISSION_BATCH_CHECK),
     _permissions("/explain", _POST, Handling.PERMISSION_EXPLAIN),
     _permissions("/epochs", _GET, Handling.PERMISSION_EPOCHS),
+    _permissions("/*", _GET, Handling.PERMISSION_SUBJECT),
     Route(
         "forward_auth",
         "/api/forward-auth",

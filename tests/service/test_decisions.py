@@ -499,6 +499,52 @@ def test_ory_s_batch_settles_too_and_a_bad_tuple_fails_alone(stage):
     assert not stage.keto.asked
 
 
+# What a member may do
+
+
+def listed(stage: Stage, subject: str, headers=None):
+    target = f"/api/permissions/{subject}"
+    return ask(stage.port, "GET", target, headers=headers or stage.key)
+
+
+def test_role_permissions_and_grants_of_a_member_are_listed(stage):
+    subject = stage.member(role="creator")
+    stage.grant(subject, seconds=60)
+    stage.grant(subject, seconds=-60)
+    stage.execute(
+        "insert into permissions (name, lowest_role, created_at, created_by)"
+        " values ('invoices.read', 'user', now(), 'test'), ('invoices.pay', null, now(), 'test')"
+    )
+
+    answer = listed(stage, subject).json()
+
+    assert (answer["role"], answer["status"]) == ("creator", "active")
+    assert {"content.create", "invoices.read"} <= set(answer["permissions"])
+    assert "invoices.pay" not in answer["permissions"]
+    (grant,) = answer["grants"]
+    assert grant["permission"] == "content.publish"
+    assert grant["expires_at"]
+
+
+def test_nothing_counts_for_who_is_not_active(stage):
+    subject = stage.member("suspended", "admin")
+    stage.grant(subject, seconds=60)
+
+    answer = listed(stage, subject).json()
+
+    assert (answer["permissions"], answer["grants"]) == ([], [])
+
+
+def test_a_member_lists_its_own_permissions_alone(stage):
+    me, other = stage.member(), stage.member()
+    session = {"X-Session-Token": me}
+
+    assert listed(stage, me, session).json()["subject"] == me
+    assert listed(stage, other, session).status == 403
+    assert listed(stage, str(uuid4())).status == 404
+    assert listed(stage, "somebody").status == 422
+
+
 # Bad input
 
 

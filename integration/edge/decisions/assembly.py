@@ -18,6 +18,7 @@ from integration.edge.decisions.permission_api import PermissionApi
 from integration.edge.decisions.settled_keto import SettledKeto
 from integration.edge.decisions.settling import Settling
 from integration.edge.decisions.standing import Standings
+from integration.edge.decisions.subject_api import SubjectApi
 from integration.edge.decisions.subjects import Subjects
 from integration.edge.decisions.upstream import DecisionUpstream
 from integration.edge.epochs import Epochs
@@ -84,6 +85,7 @@ def make_decisions(
             Handling.PERMISSION_CHECK: api.check,
             Handling.PERMISSION_BATCH_CHECK: api.batch_check,
             Handling.PERMISSION_EXPLAIN: explanations.explain,
+            Handling.PERMISSION_SUBJECT: SubjectApi(askers, database).answer,
             Handling.FORWARD_AUTH: forward_auth.answer,
             Handling.PERMISSION_EPOCHS: EpochFeed(askers, database, epochs).answer,
         },

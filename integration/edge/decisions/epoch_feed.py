@@ -105,6 +105,9 @@ def _is_cursor(text: str) -> bool:
         return False
     low, high, between = text.split(":")
     running = [int(each) for each in between.split(",") if each]
+    # Of a transaction's 64 bits the lower half is never 0 (PostgreSQL, `FullTransactionIdIsValid`).
+    if not all(each & 0xFFFFFFFF for each in (int(low), int(high), *running)):
+        return False
     bounds = 0 < int(low) <= int(high) < 2**63
     return (
         bounds
