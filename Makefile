@@ -29,13 +29,15 @@ bench: .venv/test.stamp ## The long benchmarks of docs/performance.md; wants a q
 	$(BIN)/python -m benchmarks.edge_forwarding
 	$(BIN)/python -m benchmarks.passwords
 	$(BIN)/python -m benchmarks.limiter
+	$(BIN)/python -m benchmarks.tuple_loading
 
 check: .venv/test.stamp ## Format, lint, types, import contracts, and the tests that need no server
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest tests/unit tests/contract
+	cd clients/python && ../../$(BIN)/lint-imports
+	$(BIN)/pytest tests/unit tests/contract tests/kit
 
 docs: .venv/run.stamp ## Write the documents that the code knows best: settings, API
 	$(BIN)/kleis docs settings > docs/settings.md

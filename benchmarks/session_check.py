@@ -1,20 +1,24 @@
 """A session check (`whoami`) through the edge, through nginx and through FastAPI with httpx.
 
-All three stand before the same stub of Kratos, each alone on one core; the edge also asks a real
-PostgreSQL for the member's status, as it always does. Then the edge's memory after many requests.
+All stand before the same stub of Kratos, each alone on one core; load and stub have the other. The
+edge also asks a real PostgreSQL for the member's status, as it always does. Beside it a request
+that the edge only passes on. Then the edge's memory after many requests.
 
     python -m benchmarks.session_check [--seconds 3] [--requests 200000]
+
+Where nginx and wrk are installed, the stub is nginx and the load is wrk's: a stub or a load in
+Python is slower than what is measured, and flatters it.
 """
 
 import argparse
 import asyncio
+import re
 import shutil
 import statistics
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +26,7 @@ from typing import Any
 import aiohttp
 import psycopg
 
+from benchmarks import nginx
 from benchmarks.stage import (
     LOAD_CORE,
     PROXY_CORE,
@@ -31,25 +36,31 @@ from benchmarks.stage import (
     run_on,
     serve,
     serving,
-    wait_for,
 )
 from integration.settings import Settings
 
 CONNECTIONS = 32
+ROUNDS = 3
 MEMBER = uuid.UUID("7f8f5a1e-6c0e-4f5a-9f43-0b7c55a1d0aa")
-_ANSWER = b'{"id":"session","active":true,"identity":{"id":"%s"},"pad":"%s"}'
-_BODY = _ANSWER % (str(MEMBER).encode(), b"x" * 900)
-_HEADERS = [
-    (b"content-type", b"application/json; charset=utf-8"),
-    (b"content-length", str(len(_BODY)).encode()),
-    (b"x-kratos-authenticated-identity-id", str(MEMBER).encode()),
-]
+SESSION = uuid.UUID("1f0c9a0e-2b7e-4a53-8a58-5d6b1f2c3d4e")
+CHECK = "/sessions/whoami"
+# Nothing looks into its answer.
+PASSED_ON = "/schemas/member"
+_BODY = (
+    f'{{"id":"{SESSION}","active":true,"expires_at":"2036-11-25T12:00:00Z",'
+    '"authenticated_at":"2026-11-25T12:00:00Z","authenticator_assurance_level":"aal1",'
+    f'"identity":{{"id":"{MEMBER}","state":"active"}},"pad":"{"x" * 750}"}}'
+)
+_FIELDS = {"x-kratos-authenticated-identity-id": str(MEMBER)}
 
 
 async def stub(scope: Any, receive: Any, send: Any) -> None:
     """Answer as whoami does, with about a kilobyte."""
-    await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
-    await send({"type": "http.response.body", "body": _BODY})
+    body = _BODY.encode()
+    fields = {**_FIELDS, "content-type": "application/json", "content-length": str(len(body))}
+    headers = [(name.encode(), value.encode()) for name, value in fields.items()]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 def serve_stub(port: int) -> None:
@@ -90,30 +101,32 @@ def serve_fastapi(upstream: int, port: int) -> None:
     serve(app, port, core=PROXY_CORE)
 
 
-@contextmanager
-def nginx(upstream: int, port: int) -> Iterator[None]:
-    """Run one nginx worker that keeps its connections open."""
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        config = Path(folder) / "nginx.conf"
-        config.write_text(
-            f"daemon off; worker_processes 1; pid {folder}/pid; error_log stderr crit;\n"
-            "events { worker_connections 1024; }\n"
-            f"http {{ access_log off; client_body_temp_path {folder}; proxy_temp_path {folder};\n"
-            f" fastcgi_temp_path {folder}; uwsgi_temp_path {folder}; scgi_temp_path {folder};\n"
-            f" upstream stub {{ server 127.0.0.1:{upstream}; keepalive 128; }}\n"
-            f" server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://stub;\n"
-            '  proxy_http_version 1.1; proxy_set_header Connection ""; } } }\n'
-        )
-        command = ["nginx", "-c", str(config), "-p", folder]
-        process = subprocess.Popen(command, preexec_fn=partial(run_on, PROXY_CORE))  # noqa: PLW1509
-        stack.callback(process.wait)
-        stack.callback(process.terminate)
-        wait_for(port)
-        yield
+def rate(port: int, path: str, seconds: float) -> float:
+    """Return requests a second that were answered with 200."""
+    if shutil.which("wrk"):
+        return _by_wrk(port, path, seconds)
+    return asyncio.run(_by_ourselves(port, path, seconds))
 
 
-async def rate(port: int, seconds: float) -> float:
-    url = f"http://127.0.0.1:{port}/sessions/whoami"
+def _by_wrk(port: int, path: str, seconds: float) -> float:
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{max(1, round(seconds))}s"]
+    command += ["-H", "X-Session-Token: ory_st_x", f"http://127.0.0.1:{port}{path}"]
+    ended = subprocess.run(
+        command,
+        check=True,
+        capture_output=True,
+        text=True,
+        preexec_fn=partial(run_on, LOAD_CORE),
+    )
+    if "Non-2xx" in ended.stdout or "Socket errors" in ended.stdout:
+        raise RuntimeError(ended.stdout)
+    found = re.search(r"Requests/sec:\s+([\d.]+)", ended.stdout)
+    assert found is not None
+    return float(found[1])
+
+
+async def _by_ourselves(port: int, path: str, seconds: float) -> float:
+    url = f"http://127.0.0.1:{port}{path}"
 
     async def ask(session: aiohttp.ClientSession) -> None:
         async with session.get(url, headers={"X-Session-Token": "ory_st_x"}) as answer:
@@ -124,34 +137,40 @@ async def rate(port: int, seconds: float) -> float:
     return await closed_loop(ask, seconds=seconds, connections=CONNECTIONS)
 
 
-def compare(ports: dict[str, int], seconds: float) -> None:
+def compare(ports: dict[str, int], path: str, seconds: float) -> None:
+    """Print rates taken in turns, and the edge's as a ratio of each."""
     rates: dict[str, list[float]] = {name: [] for name in ports}
     for port in ports.values():
-        asyncio.run(rate(port, 1.0))
-    for _ in range(3):
+        rate(port, path, 1.0)
+    for _ in range(ROUNDS):
         for name, port in ports.items():
-            rates[name].append(asyncio.run(rate(port, seconds)))
-    middle = {name: statistics.median(values) for name, values in rates.items()}
-    for name, value in middle.items():
-        print(f"{name:>16}: {value:7.0f}/s; edge / {name} = {middle['edge'] / value:.2f}")
+            rates[name].append(rate(port, path, seconds))
+    print(f"{path}, {CONNECTIONS} connections, median of {ROUNDS} rounds")
+    for name, values in rates.items():
+        ratio = statistics.median(
+            ours / theirs for ours, theirs in zip(rates["edge"], values, strict=True)
+        )
+        print(f"{name:>16}: {statistics.median(values):7.0f}/s; edge / {name} = {ratio:.2f}")
 
 
 def memory(port: int, pid: int, requests: int) -> None:
     """Print what the edge holds after a tenth of the requests, and after all."""
-    asyncio.run(_many(port, requests // 10))
+    done = _many(port, requests // 10)
     first = resident_megabytes(pid)
-    asyncio.run(_many(port, requests - requests // 10))
+    print(f"memory of the edge: {first:.1f} MB after {done} requests", flush=True)
+    done += _many(port, requests - done)
     last = resident_megabytes(pid)
     growth = (last / first - 1) * 100
-    print(f"memory of the edge: {first:.1f} MB after {requests // 10} requests, ", end="")
-    print(f"{last:.1f} MB after {requests} ({growth:+.1f} %)")
+    print(f"memory of the edge: {last:.1f} MB after {done} requests ({growth:+.1f} %)")
 
 
-async def _many(port: int, requests: int) -> None:
-    left = requests
-    while left > 0:
-        seconds = 5.0
-        left -= int(await rate(port, seconds) * seconds)
+def _many(port: int, requests: int) -> int:
+    """Ask so many times or a little more, both paths in turns, and return how often."""
+    done, which, seconds = 0, 0, 2.0
+    while done < requests:
+        done += int(rate(port, (CHECK, PASSED_ON)[which % 2], seconds) * seconds)
+        which += 1
+    return done
 
 
 def database_with_a_member(stack: ExitStack) -> str:
@@ -178,20 +197,24 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement")
     parser.add_argument("--requests", type=int, default=200_000, help="for the memory")
     given = parser.parse_args()
+    has_nginx = bool(shutil.which("nginx"))
     with ExitStack() as stack:
         database_url = database_with_a_member(stack)
         run_on(LOAD_CORE)
         upstream = free_port()
-        stack.enter_context(serving(serve_stub, upstream))
+        if has_nginx:
+            stack.enter_context(nginx.stub(_BODY, _FIELDS, upstream, core=LOAD_CORE))
+        else:
+            print("nginx is not installed: not compared, and the stub is slow")
+            stack.enter_context(serving(serve_stub, upstream))
         ports = {"edge": free_port(), "fastapi + httpx": free_port()}
         edge = stack.enter_context(serving(serve_edge, upstream, database_url, ports["edge"]))
         stack.enter_context(serving(serve_fastapi, upstream, ports["fastapi + httpx"]))
-        if shutil.which("nginx"):
+        if has_nginx:
             ports["nginx"] = free_port()
-            stack.enter_context(nginx(upstream, ports["nginx"]))
-        else:
-            print("nginx is not installed: not compared")
-        compare(ports, given.seconds)
+            stack.enter_context(nginx.proxy(upstream, ports["nginx"], core=PROXY_CORE))
+        for path in (CHECK, PASSED_ON):
+            compare(ports, path, given.seconds)
         memory(ports["edge"], edge.pid or 0, given.requests)
 
 

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import multiprocessing
 import os
+import random
 import socket
 import statistics
 import time
@@ -88,24 +89,35 @@ async def closed_loop(
         return done / (time.perf_counter() - started)
 
 
-async def open_loop(
-    ask: Callable[[aiohttp.ClientSession], Awaitable[None]], *, rate: float, seconds: float
-) -> list[float]:
-    """Return the waits, in milliseconds, of requests that start at fixed times, come what may."""
-    waits: list[float] = []
+async def open_loop_in_turns(
+    ways: dict[str, Callable[[aiohttp.ClientSession], Awaitable[None]]],
+    *,
+    rate: float,
+    seconds: float,
+) -> dict[str, list[float]]:
+    """Return the waits, in milliseconds, of requests that start at fixed times, come what may.
 
-    async def one(session: aiohttp.ClientSession, start: float) -> None:
+    The ways take turns, in an order drawn anew each time: what else the machine does meets all of
+    them alike. The nth wait of each is of the same turn.
+    """
+    turns = int(rate * seconds / len(ways))
+    waits = {name: [0.0] * turns for name in ways}
+
+    async def one(session: aiohttp.ClientSession, name: str, turn: int, start: float) -> None:
         await asyncio.sleep(max(0.0, start - time.perf_counter()))
-        await ask(session)
+        await ways[name](session)
         # From when it should have started: a stall counts for all whom it keeps waiting.
-        waits.append((time.perf_counter() - start) * 1000)
+        waits[name][turn] = (time.perf_counter() - start) * 1000
 
     connector = aiohttp.TCPConnector(limit=512)
     jar = aiohttp.DummyCookieJar()
     async with aiohttp.ClientSession(connector=connector, cookie_jar=jar) as session:
-        begin = time.perf_counter() + 0.1
-        starts = (begin + number / rate for number in range(int(rate * seconds)))
-        await asyncio.gather(*(one(session, start) for start in starts))
+        begin, asked = time.perf_counter() + 0.1, []
+        for turn in range(turns):
+            for place, name in enumerate(random.sample(list(ways), len(ways))):
+                start = begin + (turn * len(ways) + place) / rate
+                asked.append(one(session, name, turn, start))
+        await asyncio.gather(*asked)
     return waits
 
 

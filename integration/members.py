@@ -143,6 +143,7 @@ def assign_role(session: Session, identity_id: UUID, role: Role, *, now: datetim
         raise NotFoundError("There is no such member.", detail=str(identity_id))
     if member.role != role:
         member.role = role
+        member.role_changed_at = now
         epochs.move(session, identity_id, authority=True)
         effects.record(session, identity_id, effects.TELL_ORY, now=now)
 
@@ -169,6 +170,9 @@ def _follow(
 ) -> None:
     """Ask for what a walk brings about; who remembers the member has to ask again."""
     following = effects_of(walk)
+    if EndSessions() in following:
+        # Tokens of these sessions end with this transaction, whenever Kratos hears of it.
+        member_sessions.end_all(session, identity_id, reason=walk[-1].target, now=now)
     epochs.move(session, identity_id, authority=SyncAuthority() in following)
     if EndSessions() in following:
         member_sessions.end_all(session, identity_id, reason=str(walk[-1].target), now=now)

@@ -26,6 +26,7 @@ def record(session: Session, identity_id: UUID, attempt_id: UUID | None, *, now:
     if attempt_id is not None and not inbox.claim(session, f"password:{attempt_id}"):
         return
     changed = passwords.promote(session, attempt_id, identity_id)
+    # Tokens of these sessions end with this transaction; Kratos' own rows follow.
     member_sessions.end_all(session, identity_id, reason="password_changed", now=now, before=now)
     members.password_chosen(session, identity_id)
     effects.record_later(

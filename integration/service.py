@@ -4,10 +4,12 @@ One process, but each listener has an event loop, threads and database connectio
 call that drives a Kratos flow waits for a hook, which must find a free thread.
 """
 
+import asyncio
 import signal
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from types import FrameType
 from typing import Any
 
@@ -15,20 +17,34 @@ import structlog
 import uvicorn
 from fastapi import FastAPI, Request, Response
 
-from hooks import admin, authority, courier, login, recovery, registration, verification
+from hooks import (
+    admin,
+    authority,
+    courier,
+    login,
+    recovery,
+    registration,
+    relation_tuples,
+    verification,
+)
 from hooks import settings as settings_hooks
 from integration.api import (
     admin_audit,
     admin_grants,
     admin_permissions,
     admin_roles,
+    auth_login,
+    auth_register,
     elevations,
     flows,
     health,
+    jwks,
     me,
     me_second_factor,
     me_sessions,
     problems,
+    revocations,
+    tokens,
     well_known,
 )
 from integration.services import Services, make_services
@@ -44,6 +60,9 @@ _SUMMARY = "The identity layer on Ory Kratos and Ory Keto"
 _ROUTED = (
     health,
     well_known,
+    jwks,
+    auth_register,
+    auth_login,
     me,
     me_sessions,
     me_second_factor,
@@ -53,8 +72,20 @@ _ROUTED = (
     admin_grants,
     elevations,
     admin_audit,
+    tokens,
+    revocations,
 )
-_HOOKS = (registration, verification, recovery, login, settings_hooks, courier, admin, authority)
+_HOOKS = (
+    registration,
+    verification,
+    recovery,
+    login,
+    settings_hooks,
+    courier,
+    admin,
+    authority,
+    relation_tuples,
+)
 
 
 def make_api(services: Services) -> FastAPI:
@@ -63,6 +94,7 @@ def make_api(services: Services) -> FastAPI:
         title=_TITLE,
         version=_VERSION,
         summary=_SUMMARY,
+        lifespan=_live,
         openapi_url="/api/openapi.json",
         docs_url=None,
         redoc_url=None,
@@ -75,6 +107,12 @@ def make_api(services: Services) -> FastAPI:
     app.include_router(pages.router)
     app.middleware("http")(_log_request)
     return app
+
+
+@asynccontextmanager
+async def _live(app: FastAPI) -> AsyncIterator[None]:
+    yield
+    await asyncio.to_thread(revocations.close, app)
 
 
 def make_hooks(services: Services) -> FastAPI:

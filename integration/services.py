@@ -9,13 +9,14 @@ import httpx
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from integration.db import sessions
+from integration.db import locks, sessions
 from integration.db.sessions import Bell, Ring, SessionFactory
 from integration.doorbell import Doorbell, check_broker, make_celery
 from integration.epoch_channel import EpochBell
 from integration.ory.keto import Keto
 from integration.ory.kratos import Kratos
 from integration.ory.kratos_flows import KratosFlows
+from integration.ory.native_flows import NativeFlows
 from integration.ory.transport import make_client
 from integration.settings import Settings
 
@@ -33,6 +34,7 @@ class Services:
     session_factory: SessionFactory
     kratos: Kratos
     flows: KratosFlows
+    native_flows: NativeFlows
     keto: Keto
     ring: Ring
     bell: Bell
@@ -46,6 +48,7 @@ class Services:
             yield session
 
     def close(self) -> None:
+        self.keto.close()
         self.engine.dispose()
 
 
@@ -68,7 +71,15 @@ def make_services(settings: Settings, *, pool_size: int = 10) -> Services:
         session_factory=sessions.make_session_factory(engine),
         kratos=Kratos(admin=client(settings.kratos_admin_url), public=public),
         flows=KratosFlows(public),
-        keto=Keto(read=client(settings.keto_read_url), write=client(settings.keto_write_url)),
+        native_flows=NativeFlows(
+            client(settings.edge_url, settings.forward_timeout),
+            secret=settings.secret.get_secret_value(),
+        ),
+        keto=Keto(
+            read=client(settings.keto_read_url),
+            write=client(settings.keto_write_url),
+            turn=lambda: locks.tuple_lock(engine, timeout=settings.database_timeout),
+        ),
         ring=Doorbell(celery),
         bell=EpochBell(settings.valkey_url.get_secret_value()),
         check_broker=lambda: check_broker(celery),

@@ -20,6 +20,7 @@ class Kind(StrEnum):
     SECOND_FACTOR_REMOVED = "second_factor_removed"
     NEW_DEVICE = "new_device"
     SESSIONS_ENDED = "sessions_ended"
+    REFRESH_TOKEN_REUSED = "refresh_token_reused"  # noqa: S105 - a name
 
 
 def decide_factor_event(

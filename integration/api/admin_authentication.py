@@ -10,7 +10,7 @@ from fastapi import Depends, Request
 
 from integration import permissions
 from integration.admins import Admin
-from integration.api.authentication import authenticate
+from integration.api.authentication import authenticate_session
 from integration.db import api_keys, member_sessions
 from integration.db.authority_audit import By
 from integration.dependencies import UsesServices
@@ -63,7 +63,7 @@ def _key(request: Request, services: Services, scope: str, request_id: str) -> A
 
 
 def _member(request: Request, services: Services, permission: str, request_id: str) -> Admin:
-    caller = authenticate(request, services)
+    caller = authenticate_session(request, services)
     identity_id = caller.member.identity_id
     with services.transaction() as session:
         known = member_sessions.get(session, caller.kratos_session.id)

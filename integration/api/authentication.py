@@ -1,33 +1,50 @@
-"""Who is calling: a member with a Kratos session, or a service with an API key."""
+"""Who is calling: a member with a session or an access token, or a service with an API key."""
 
 from typing import Annotated
 
 from fastapi import Depends, Request
 
 from integration import session_callers
-from integration.db import api_keys
-from integration.dependencies import UsesServices
-from integration.errors import ReauthenticationRequiredError
+from integration.db import api_keys, member_sessions, members
+from integration.dependencies import UsesKeyRing, UsesServices
+from integration.errors import ReauthenticationRequiredError, UnauthenticatedError
 from integration.services import Services
 from integration.session_callers import Caller, SessionCaller
+from integration.tokens import access
+from integration.tokens.access import InvalidTokenError
+from integration.tokens.key_ring import KeyRing
 from policies import step_up
+from policies.access_claims import is_outdated
 from policies.scopes import permits
 
+_BEARER = "bearer "
 _KEY_PREFIX = "bearer kleis_"
 
 
-def authenticate(request: Request, services: UsesServices) -> SessionCaller:
-    """Ask Kratos for the session and our own tables for the rest: all must say yes.
+def authenticate(request: Request, services: UsesServices, key_ring: UsesKeyRing) -> Caller:
+    """Take an access token where one was sent, else a Kratos session.
 
     Raises:
         UnauthenticatedError: no valid session.
         ForbiddenError: the member's state does not let it in.
         SecondFactorNeededError: the session is good for nothing before a second factor.
     """
+    token = _access_token(request)
+    if token is None:
+        return authenticate_session(request, services)
+    return _by_access_token(services, key_ring, token)
+
+
+def authenticate_session(request: Request, services: UsesServices) -> SessionCaller:
+    """Ask Kratos for the session and our own tables for the rest: all must say yes.
+
+    An access token is no session: it gives no further tokens. Raises as `authenticate`.
+    """
     return session_callers.of_session(services, request.headers)
 
 
 MemberCalling = Annotated[Caller, Depends(authenticate)]
+SessionCalling = Annotated[SessionCaller, Depends(authenticate_session)]
 
 
 def require_recent(caller: MemberCalling, services: UsesServices) -> Caller:
@@ -41,6 +58,10 @@ def require_recent(caller: MemberCalling, services: UsesServices) -> Caller:
     return caller
 
 
+# What is privileged: password, e-mail address, second factors, deletion, connections.
+RecentlyAuthenticated = Annotated[Caller, Depends(require_recent)]
+
+
 def has_scope(request: Request, services: Services, scope: str) -> bool:
     """Tell whether the request carries a working API key with this scope."""
     value = request.headers.get("authorization", "")
@@ -52,5 +73,41 @@ def has_scope(request: Request, services: Services, scope: str) -> bool:
         return key is not None and permits(frozenset(key.scopes), scope)
 
 
-# What is privileged: password, e-mail address, second factors, deletion, connections.
-RecentlyAuthenticated = Annotated[Caller, Depends(require_recent)]
+def _by_access_token(services: Services, key_ring: KeyRing, token: str) -> Caller:
+    """The signature says who it was; our tables say whether that still means something."""
+    try:
+        claims = key_ring.verify(token)
+    except InvalidTokenError as error:
+        raise UnauthenticatedError("Please log in.", detail=str(error)) from error
+    with services.transaction() as session:
+        member = members.get(session, claims.identity_id)
+        profile = members.profile(session, claims.identity_id)
+        row = member_sessions.get(session, claims.session_id)
+    if (
+        row is None
+        or row.identity_id != claims.identity_id
+        or row.ended_at is not None
+        or row.expires_at <= services.now()
+    ):
+        raise UnauthenticatedError("Please log in.", detail="session_ended")
+    member, profile = session_callers.let_in(services, member, profile, row, aal=row.aal)
+    if is_outdated(
+        roles=claims.roles,
+        issued_at=claims.issued_at,
+        role=member.role,
+        role_changed_at=member.role_changed_at,
+    ):
+        raise UnauthenticatedError("Please refresh your token.", detail="role changed since")
+    return Caller(
+        member=member,
+        profile=profile,
+        session_id=row.session_id,
+        aal=row.aal,
+        authenticated_at=row.authenticated_at,
+    )
+
+
+def _access_token(request: Request) -> str | None:
+    value = request.headers.get("authorization", "")
+    token = value[len(_BEARER) :].strip() if value.lower().startswith(_BEARER) else ""
+    return token if access.is_access_token(token) else None

@@ -42,6 +42,9 @@ def problem(
     body = {"type": f"urn:kleis:problem:{code}", "title": title, "status": int(status), **members}
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
         headers = {**_RETRY_AFTER, **(headers or {})}
+    if status is HTTPStatus.UNAUTHORIZED:
+        # Source: RFC 9110, section 15.5.2; RFC 6750, section 3.
+        headers = {"WWW-Authenticate": "Bearer", **(headers or {})}
     return JSONResponse(body, status, headers, media_type="application/problem+json")
 
 

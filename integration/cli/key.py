@@ -1,4 +1,4 @@
-"""`kleis key …`: API keys of services and admins."""
+"""`kleis key …`: API keys of services and admins, and the keys that sign access tokens."""
 
 from datetime import timedelta
 
@@ -9,6 +9,7 @@ from integration.cli.connecting import connected
 from integration.cli.context import Environment
 from integration.cli.printing import json_option, print_rows
 from integration.db import api_keys
+from integration.tokens import signing_keys
 from policies.scopes import SCOPES
 
 _DURATION = TypeAdapter(timedelta)
@@ -78,6 +79,23 @@ def revoke(environment: Environment, key_id: str) -> None:
     if not found:
         raise click.ClickException(f"there is no key {key_id}")
     click.echo(f"key {key_id} is revoked")
+
+
+@key.command("rotate-signing")
+@click.option(
+    "--compromised",
+    is_flag=True,
+    help="Withdraw the keys in use at once: every access token has to be refreshed.",
+)
+@click.pass_obj
+def rotate_signing(environment: Environment, compromised: bool) -> None:
+    """Publish a new key for access tokens; it signs once every verifier can know it."""
+    with connected(environment) as services, services.transaction() as session:
+        settings, now = services.settings, services.now()
+        make = signing_keys.replace_compromised if compromised else signing_keys.rotate
+        new = make(session, settings, now=now)
+        kid, active_from = new.kid, new.active_from
+    click.echo(f"key {kid} is published and signs from {active_from:%Y-%m-%d %H:%M:%S %Z}")
 
 
 def read_duration(text: str | None) -> timedelta | None:

@@ -12,7 +12,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, func, literal_column, or_, select
 from sqlalchemy.orm import Session
 
-from integration.db.tables import AdminAudit, Member
+from integration.db.audit_tables import AdminAudit
+from integration.db.tables import Member
 from policies.admin_changes import OUR_METADATA
 from policies.lifecycle import Status
 

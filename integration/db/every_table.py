@@ -1,6 +1,7 @@
 """Every module with tables, so that whoever compares them with a database misses none."""
 
 from integration.db import (
+    audit_tables,
     decision_tables,
     email_change_tables,
     epoch_tables,
@@ -9,9 +10,12 @@ from integration.db import (
     security_tables,
     session_tables,
     tables,
+    token_tables,
+    tuple_write_tables,
 )
 
 __all__ = [
+    "audit_tables",
     "decision_tables",
     "email_change_tables",
     "epoch_tables",
@@ -20,4 +24,6 @@ __all__ = [
     "security_tables",
     "session_tables",
     "tables",
+    "token_tables",
+    "tuple_write_tables",
 ]

@@ -1,8 +1,11 @@
-"""One advisory lock per identity, around everything that writes to Kratos.
+"""Advisory locks around what is written to Kratos and Keto.
 
-Kratos' writes are not atomic between writers, so the edge, delivery and the reconciler take
-this lock; a hook never does, for the edge may be waiting for it (docs/architecture.md).
-It belongs to a connection, not to a transaction: nothing is open while Kratos is called.
+Kratos' writes are not atomic between writers, so the edge, delivery and the reconciler take the
+lock of an identity; a hook never does, for the edge may be waiting for it (docs/architecture.md).
+Keto reads nothing before it writes and deadlocks with itself, so there is one writer of tuples at a
+time, the edge among them. Whoever needs both takes the identity's first.
+
+A lock belongs to a connection, not to a transaction: nothing is open while Ory is called.
 """
 
 from collections.abc import Iterator
@@ -15,8 +18,9 @@ from sqlalchemy.exc import OperationalError
 
 from integration.errors import BusyError
 
-# The edge uses the same expression (integration/edge/identity_lock.py).
-KEY = "hashtextextended('identity:' || :id, 0)"
+# The edge takes the same names with the same expression (integration/edge/identity_lock.py).
+KEY = "hashtextextended(:name, 0)"
+TUPLES = "keto:tuples"
 
 
 @contextmanager
@@ -26,17 +30,34 @@ def identity_lock(engine: Engine, identity_id: UUID, *, timeout: timedelta) -> I
     Raises:
         BusyError: another writer held it for longer than `timeout`.
     """
+    with _held(
+        engine, f"identity:{identity_id}", timeout, "Somebody else is changing this account."
+    ):
+        yield
+
+
+@contextmanager
+def tuple_lock(engine: Engine, *, timeout: timedelta) -> Iterator[None]:
+    """Be the one writer of Keto's tuples.
+
+    Raises:
+        BusyError: another writer held it for longer than `timeout`.
+    """
+    with _held(engine, TUPLES, timeout, "Somebody else is writing permissions."):
+        yield
+
+
+@contextmanager
+def _held(engine: Engine, name: str, timeout: timedelta, busy: str) -> Iterator[None]:
     milliseconds = int(timeout.total_seconds() * 1000)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text(f"set lock_timeout = {milliseconds}"))
         try:
-            connection.execute(text(f"select pg_advisory_lock({KEY})"), {"id": str(identity_id)})
+            connection.execute(text(f"select pg_advisory_lock({KEY})"), {"name": name})
         except OperationalError as error:
             connection.invalidate()
-            raise BusyError(
-                "Somebody else is changing this account.", detail=repr(error.orig)
-            ) from error
+            raise BusyError(busy, detail=repr(error.orig)) from error
         try:
             yield
         finally:
-            connection.execute(text(f"select pg_advisory_unlock({KEY})"), {"id": str(identity_id)})
+            connection.execute(text(f"select pg_advisory_unlock({KEY})"), {"name": name})

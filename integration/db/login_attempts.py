@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from integration.db.tables import LoginAttempt
+from integration.db.audit_tables import LoginAttempt
 
 
 def forget_before(session: Session, before: datetime, *, limit: int = 20_000) -> int:

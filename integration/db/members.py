@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
 from integration.db import admin_audit, email_changes, passwords, security_events
@@ -20,6 +20,16 @@ def get(session: Session, identity_id: UUID) -> Member | None:
 
 def profile(session: Session, identity_id: UUID) -> Profile | None:
     return session.get(Profile, identity_id)
+
+
+def find(session: Session, identifier: str) -> Member | None:
+    """Return the member that logs in with an e-mail address or username."""
+    named = identifier.strip().lower()
+    return session.scalars(
+        select(Member)
+        .where(or_(func.lower(Member.email) == named, func.lower(Member.username) == named))
+        .limit(1)
+    ).first()
 
 
 def lock(session: Session, identity_id: UUID) -> Member | None:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Index, Text
+from sqlalchemy import Index, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -29,6 +29,11 @@ class MemberSession(Table):
         Index("ix_member_sessions_identity_id_started_at", "identity_id", "started_at"),
         Index("ix_member_sessions_ended_at", "ended_at"),
         Index("ix_member_sessions_expires_at", "expires_at"),
+        Index(
+            "ix_member_sessions_hold_since",
+            "hold_since",
+            postgresql_where=text("hold is not null"),
+        ),
     )
 
     session_id: Mapped[UUID] = mapped_column(primary_key=True)

@@ -7,7 +7,8 @@ from typing import Protocol
 
 import structlog
 
-from integration.edge import canonical, client_address, headers
+from integration import on_behalf
+from integration.edge import canonical, client_address, headers, keto_rules
 from integration.edge.api_keys import ApiKeys
 from integration.edge.asgi import Answer, RawHeaders, Receive, Reply, Scope, Send, header
 from integration.edge.bodies import ClientGoneError, RequestBody
@@ -131,25 +132,36 @@ class Edge:
             raise RefusedError(framing)
         raw_path: bytes = scope["raw_path"]
         fault = canonical.path_fault(raw_path)
-        if fault is None and is_misspelt(raw_path.decode("ascii")):
-            fault = canonical.NOT_CANONICAL
+        if fault is not None:
+            raise RefusedError(fault)
+        path = raw_path.decode("ascii")
+        if is_misspelt(path):
+            raise RefusedError(canonical.NOT_CANONICAL)
         query = scope["query_string"].decode("latin-1")
-        fault = fault or canonical.query_fault(raw_path.decode("latin-1"), query)
+        fault = canonical.query_fault(path, query) or keto_rules.depth_fault(path, query)
         if fault is not None:
             raise RefusedError(fault)
         body.refuse_if_declared_too_large()
         peer = scope.get("client")
         return Request(
             method=scope["method"],
-            path=raw_path.decode("ascii"),
+            path=path,
             query=query,
             headers=fields,
-            client_address=client_address.decide(
-                peer[0] if peer else None, fields, self._settings.trusted_proxies
-            ),
+            client_address=self._client_address(peer[0] if peer else None, fields, raw_path),
             id=request_id,
             body=body,
         )
+
+    def _client_address(self, peer: str | None, fields: RawHeaders, path: bytes) -> str:
+        """Return who asks: the service may speak for a client of its own."""
+        said = header(fields, on_behalf.HEADER.encode())
+        if said is not None:
+            secret = self._settings.secret.get_secret_value()
+            named = on_behalf.read(secret, said, path.decode("ascii"), now=time.time())
+            if named is not None:
+                return named
+        return client_address.decide(peer, fields, self._settings.trusted_proxies)
 
     async def _watched(self, request: Request, route: Route, reply: Reply) -> None:
         """Answer, but stop when the client leaves."""

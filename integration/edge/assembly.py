@@ -1,6 +1,7 @@
 """The edge, put together: which guards are asked in which order, and who handles what."""
 
 from integration.countries import Countries
+from integration.edge.access_tokens import EdgeAccessTokens
 from integration.edge.admin_writes import AdminWrites
 from integration.edge.api_keys import ApiKeys
 from integration.edge.app import Edge
@@ -8,6 +9,7 @@ from integration.edge.asgi import ASGIApp
 from integration.edge.attempt_log import AttemptLog
 from integration.edge.database import Database
 from integration.edge.decisions.assembly import make_decisions
+from integration.edge.decisions.people import People
 from integration.edge.epochs import Epochs
 from integration.edge.exchange import Exchange
 from integration.edge.flow_ticket import FlowTicket
@@ -18,6 +20,7 @@ from integration.edge.handlings import Handlings
 from integration.edge.hot_whoami import HotWhoami
 from integration.edge.identity_admin import IdentityAdmin
 from integration.edge.identity_lock import IdentityLocks
+from integration.edge.keto_pages import KetoPages
 from integration.edge.limits.assembly import make_limits
 from integration.edge.limits.readiness import Readiness
 from integration.edge.login_attempts import LoginAttempts
@@ -27,6 +30,7 @@ from integration.edge.password_histories import PasswordHistories
 from integration.edge.password_judge import PasswordJudge
 from integration.edge.password_learning import PasswordLearning
 from integration.edge.registration_progress import RegistrationProgress
+from integration.edge.role_writes import RoleWrites
 from integration.edge.routes import Handling, Upstream
 from integration.edge.second_factor_flows import SecondFactorFlows
 from integration.edge.self_service import SelfService
@@ -39,9 +43,13 @@ from integration.edge.session_gate import SessionGate
 from integration.edge.session_rows import SessionRows
 from integration.edge.session_standings import SessionStandings
 from integration.edge.sessions import Sessions
+from integration.edge.tuple_admin import TupleAdmin
+from integration.edge.tuple_audit import TupleAudit
+from integration.edge.tuple_ledger import TupleLedger
 from integration.edge.tuple_reads import TupleReads
 from integration.edge.upstream_errors import UpstreamErrors
 from integration.edge.whoami import Whoami
+from integration.keto_model import read_model
 from integration.settings import Settings
 
 
@@ -101,11 +109,30 @@ def make_edge(settings: Settings) -> ASGIApp:
         second_factors=second_factors,
         epochs=epochs,
     )
-    keys, tuples = ApiKeys(database), TupleReads(exchange)
-    decisions = make_decisions(
-        settings, exchange, database, epochs=epochs, keys=keys, sessions=sessions
-    )
+    tuples = TupleReads(exchange)
     admin_writes = AdminWrites(forwarder, database, locks, settings)
+    keys, audit, model = ApiKeys(database), TupleAudit(database), read_model()
+    people = People(
+        settings,
+        database=database,
+        sessions=sessions,
+        tokens=EdgeAccessTokens(settings, database),
+    )
+    decisions = make_decisions(
+        settings, exchange, database, epochs=epochs, keys=keys, people=people, model=model
+    )
+    pages = KetoPages(forwarder, seconds=settings.upstream_timeout.total_seconds())
+    tuple_admin = TupleAdmin(
+        exchange,
+        model=model,
+        keys=keys,
+        locks=locks,
+        pages=pages,
+        ledger=TupleLedger(database, pages),
+        audit=audit,
+        roles=RoleWrites(forwarder, audit, settings),
+        epochs=epochs,
+    )
     handlings = Handlings(
         exchange,
         reads={
@@ -123,6 +150,7 @@ def make_edge(settings: Settings) -> ASGIApp:
             Handling.IDENTITY_ADMIN: IdentityAdmin(
                 exchange, admin_writes, endings, epochs, public_url=public_url
             ).write,
+            Handling.TUPLE_ADMIN: tuple_admin.write,
             Handling.SERVICE: ServiceWrites(exchange, epochs).write,
         },
     )

@@ -7,6 +7,7 @@ Source: RFC 7239 (`Forwarded`); de-facto `X-Forwarded-For`.
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from integration.edge.asgi import RawHeaders
@@ -25,17 +26,24 @@ def decide(peer: str | None, headers: RawHeaders, trusted: Sequence[Network]) ->
     When a trusted peer sends both header fields and they disagree, the peer did not write one
     of them and nobody can tell which: the peer's own address is used.
     """
-    address = _parse(peer or "")
+    address, text = _of_peer(peer or "")
     if address is None:
         return UNKNOWN
     if not _is_trusted(address, trusted):
-        return str(address)
+        return text
     claims = {
         str(_walk(address, hops, trusted))
         for hops in (_forwarded(headers), _forwarded_for(headers))
         if hops is not None
     }
-    return claims.pop() if len(claims) == 1 else str(address)
+    return claims.pop() if len(claims) == 1 else text
+
+
+# Of connections alone: what stands in a header field may be long, and different every time.
+@lru_cache(4096)
+def _of_peer(peer: str) -> tuple[Address | None, str]:
+    address = _parse(peer)
+    return address, str(address)
 
 
 def _walk(peer: Address, hops: list[str], trusted: Sequence[Network]) -> Address:

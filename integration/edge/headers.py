@@ -5,9 +5,10 @@ from anybody; the first of these wins and is the only one its hooks see, so it i
 Source: the running server, v1.3.1; hop-by-hop fields: RFC 9110, section 7.6.1.
 """
 
+import os
 import re
-import uuid
 from collections.abc import Iterable
+from functools import lru_cache
 
 from integration.edge.asgi import RawHeaders
 from integration.edge.problems import Refusal
@@ -57,6 +58,9 @@ _ABOUT_THE_CLIENT_PREFIXES = (
     b"x-rewrite-",
 )
 _ABOUT_THE_SERVER = frozenset({b"date", b"server", b"x-powered-by", b"x-request-id", b"via"})
+_NEVER_SHOWN = _HOP_BY_HOP | _ABOUT_THE_SERVER
+_NOTHING: frozenset[bytes] = frozenset()
+_LONGEST_REMEMBERED = 64
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9-]{8,64}\Z")
 _OUR_COOKIE = re.compile(rb"\s*(?:__(?:Host|Secure)-)?kleis_", re.IGNORECASE)
 
@@ -66,7 +70,9 @@ MAX_HEADER_BYTES = 65_536
 
 def are_too_large(headers: RawHeaders) -> bool:
     """Tell whether there are more fields or bytes than anybody behind us should read."""
-    size = sum(len(name) + len(value) for name, value in headers)
+    size = 0
+    for name, value in headers:
+        size += len(name) + len(value)
     return len(headers) > MAX_HEADERS or size > MAX_HEADER_BYTES
 
 
@@ -75,11 +81,14 @@ def framing_fault(headers: RawHeaders, *, http_version: str) -> Refusal | None:
 
     The HTTP parser has refused two lengths, a length beside chunks, and folded lines.
     """
-    hosts = sum(name == b"host" for name, _ in headers)
+    names = [name for name, _ in headers]
+    hosts = names.count(b"host")
     if hosts > 1 or (hosts == 0 and http_version != "1.0"):
         return HOST_NEEDED
+    if b"transfer-encoding" not in names:
+        return None
     codings = [value.strip().lower() for name, value in headers if name == b"transfer-encoding"]
-    return TRANSFER_CODING if codings not in ([], [b"chunked"]) else None
+    return None if codings == [b"chunked"] else TRANSFER_CODING
 
 
 def request_id(headers: RawHeaders) -> str:
@@ -87,7 +96,7 @@ def request_id(headers: RawHeaders) -> str:
     given = [value for name, value in headers if name == b"x-request-id"]
     if len(given) == 1 and _REQUEST_ID.match(given[0]):
         return given[0].decode()
-    return str(uuid.uuid4())
+    return os.urandom(16).hex()
 
 
 def upwards(headers: RawHeaders, *, keep_our_cookies: bool, drop_credentials: bool) -> RawHeaders:
@@ -100,8 +109,8 @@ def upwards(headers: RawHeaders, *, keep_our_cookies: bool, drop_credentials: bo
     named = _named_by_connection(headers)
     kept: RawHeaders = []
     for name, value in headers:
-        plain = name.lower().replace(b"_", b"-")
-        if plain in named or _is_refused(plain):
+        plain = _known_name(name) if len(name) <= _LONGEST_REMEMBERED else _accepted_name(name)
+        if plain is None or plain in named:
             continue
         if drop_credentials and plain in (b"authorization", b"cookie"):
             continue
@@ -113,13 +122,20 @@ def upwards(headers: RawHeaders, *, keep_our_cookies: bool, drop_credentials: bo
     return kept
 
 
-def _is_refused(plain: bytes) -> bool:
-    return (
+def _accepted_name(name: bytes) -> bytes | None:
+    """Return the one form of a request field's name, or None when it is not passed on."""
+    plain = name.lower().replace(b"_", b"-")
+    is_refused = (
         plain in _HOP_BY_HOP
         or plain in _ABOUT_THE_CLIENT
         or plain == b"content-length"
         or plain.startswith(_ABOUT_THE_CLIENT_PREFIXES)
     )
+    return None if is_refused else plain
+
+
+# Clients send the same names again and again; a flood of others only makes it forget.
+_known_name = lru_cache(512)(_accepted_name)
 
 
 def _foreign_cookies(value: bytes) -> bytes:
@@ -130,17 +146,18 @@ def _foreign_cookies(value: bytes) -> bytes:
 def downwards(headers: Iterable[tuple[bytes, bytes]]) -> RawHeaders:
     """Return what a client may see of an answer's fields. Each `Set-Cookie` stays apart."""
     lowered = [(name.lower(), value) for name, value in headers]
-    dropped = _named_by_connection(lowered) | _HOP_BY_HOP | _ABOUT_THE_SERVER
-    return [(name, value) for name, value in lowered if name not in dropped]
+    named = _named_by_connection(lowered)
+    return [
+        (name, value) for name, value in lowered if name not in _NEVER_SHOWN and name not in named
+    ]
 
 
 def _named_by_connection(headers: RawHeaders) -> frozenset[bytes]:
-    return frozenset(
-        option.strip().lower()
-        for name, value in headers
-        if name.lower() == b"connection"
-        for option in value.split(b",")
-    )
+    """Return what `Connection` declares to be of this connection alone. Names in lower case."""
+    said = [value for name, value in headers if name == b"connection"]
+    if not said:
+        return _NOTHING
+    return frozenset(option.strip().lower() for value in said for option in value.split(b","))
 
 
 def wants_html(accept: str | None) -> bool:

@@ -1,14 +1,14 @@
-"""One writer to an identity at a time, across processes.
+"""One writer to an identity, or to Keto's tuples, at a time, across processes.
 
-The same key as `integration.db.locks`, on connections of its own: a lock that waits must not
+The same keys as `integration.db.locks`, on connections of their own: a lock that waits must not
 keep a key or a status from being looked up. Never held for anything but the forwarding of one
-write; a hook never takes it, for the edge waits for the hook.
+write; a hook never takes one, for the edge waits for the hook.
 """
 
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from uuid import UUID
 from weakref import WeakValueDictionary
 
@@ -18,13 +18,16 @@ from psycopg import AsyncConnection
 from psycopg_pool import PoolTimeout, TooManyRequests
 
 from integration.edge.database import make_pool
-from integration.edge.problems import BUSY, DATABASE_DOWN, RefusedError
+from integration.edge.problems import BUSY, DATABASE_DOWN, SOON, Refusal, RefusedError
 from integration.settings import Settings
 
 log = structlog.get_logger()
 
-_KEY = "hashtextextended('identity:' || %s::text, 0)"
+_KEY = "hashtextextended(%s::text, 0)"
+_TUPLES = "keto:tuples"
 _MAX_HELD = 16
+
+TUPLES_BUSY = Refusal(503, "busy", "Somebody else is writing permissions. Try again.", SOON)
 
 
 class IdentityLocks:
@@ -34,7 +37,7 @@ class IdentityLocks:
         self._pool = make_pool(settings, name="edge-locks", max_size=_MAX_HELD)
         self._seconds = settings.database_timeout.total_seconds()
         # An entry lasts as long as somebody holds it or waits for it.
-        self._turns: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def start(self) -> None:
         await self._pool.open(wait=False)
@@ -42,62 +45,65 @@ class IdentityLocks:
     async def close(self) -> None:
         await self._pool.close(timeout=2)
 
-    @asynccontextmanager
-    async def held(self, identity_id: UUID) -> AsyncIterator[None]:
+    def held(self, identity_id: UUID) -> AbstractAsyncContextManager[None]:
         """Hold the lock of one identity.
 
         Raises:
             RefusedError: `busy` after `database_timeout`, or the database does not answer.
         """
+        return self._held(f"identity:{identity_id}", BUSY)
+
+    def writing_tuples(self) -> AbstractAsyncContextManager[None]:
+        """Be the one writer of Keto's tuples. Raises as `held`."""
+        return self._held(_TUPLES, TUPLES_BUSY)
+
+    @asynccontextmanager
+    async def _held(self, name: str, busy: Refusal) -> AsyncIterator[None]:
         deadline = time.monotonic() + self._seconds
-        async with self._turn(identity_id), self._held_in_database(identity_id, deadline):
+        async with self._turn(name, busy), self._held_in_database(name, busy, deadline):
             yield
 
     @asynccontextmanager
-    async def _turn(self, identity_id: UUID) -> AsyncIterator[None]:
-        """Wait without a connection: one busy identity must not take them from all others."""
-        turn = self._turns.setdefault(identity_id, asyncio.Lock())
+    async def _turn(self, name: str, busy: Refusal) -> AsyncIterator[None]:
+        """Wait without a connection: one busy name must not take them from all others."""
+        turn = self._turns.setdefault(name, asyncio.Lock())
         try:
             async with asyncio.timeout(self._seconds):
                 await turn.acquire()
         except TimeoutError as error:
-            raise RefusedError(BUSY) from error
+            raise RefusedError(busy) from error
         try:
             yield
         finally:
             turn.release()
 
     @asynccontextmanager
-    async def _held_in_database(self, identity_id: UUID, deadline: float) -> AsyncIterator[None]:
-        connection = await self._locked(identity_id, deadline)
+    async def _held_in_database(
+        self, name: str, busy: Refusal, deadline: float
+    ) -> AsyncIterator[None]:
+        connection = await self._locked(name, busy, deadline)
         released = False
         try:
             yield
         finally:
             try:
-                await connection.execute(
-                    f"SELECT pg_advisory_unlock({_KEY})".encode(), (str(identity_id),)
-                )
+                await connection.execute(f"SELECT pg_advisory_unlock({_KEY})".encode(), (name,))
                 released = True
             except psycopg.Error as error:
                 log.warning("lock_lost", error=type(error).__name__)
             finally:
                 await self._give_back(connection, usable=released)
 
-    async def _locked(self, identity_id: UUID, deadline: float) -> AsyncConnection:
-        connection = await self._connection()
+    async def _locked(self, name: str, busy: Refusal, deadline: float) -> AsyncConnection:
+        left = max(1, int((deadline - time.monotonic()) * 1000))
+        bounds = f"SET lock_timeout = {left}; SET statement_timeout = {left + 500}"
+        connection = await self._connection(bounds.encode())
         taken = False
         try:
-            left = max(1, int((deadline - time.monotonic()) * 1000))
-            await connection.execute(
-                f"SET lock_timeout = {left}; SET statement_timeout = {left + 500}".encode()
-            )
-            await connection.execute(
-                f"SELECT pg_advisory_lock({_KEY})".encode(), (str(identity_id),)
-            )
+            await connection.execute(f"SELECT pg_advisory_lock({_KEY})".encode(), (name,))
             taken = True
         except (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled) as error:
-            raise RefusedError(BUSY) from error
+            raise RefusedError(busy) from error
         except psycopg.Error as error:
             raise RefusedError(DATABASE_DOWN) from error
         finally:
@@ -105,22 +111,31 @@ class IdentityLocks:
                 await self._give_back(connection, usable=False)
         return connection
 
-    async def _connection(self) -> AsyncConnection:
-        """Return a live connection: an old one may have died with PostgreSQL's last restart."""
+    async def _connection(self, begin: bytes) -> AsyncConnection:
+        """Return a connection that answered `begin`: an old one may have died with PostgreSQL's
+        last restart."""
         try:
             connection = await self._pool.getconn(timeout=min(self._seconds, 2.0))
             try:
-                await connection.execute(b"SELECT 1")
+                await connection.execute(begin)
             except psycopg.Error:
                 await self._give_back(connection, usable=False)
                 await self._pool.check()
                 connection = await self._pool.getconn(timeout=1.0)
+                await self._begun(connection, begin)
         except TooManyRequests as error:
             raise RefusedError(BUSY) from error
         except PoolTimeout as error:
             full = self._pool.get_stats().get("pool_size", 0) >= _MAX_HELD
             raise RefusedError(BUSY if full else DATABASE_DOWN) from error
         return connection
+
+    async def _begun(self, connection: AsyncConnection, begin: bytes) -> None:
+        try:
+            await connection.execute(begin)
+        except psycopg.Error as error:
+            await self._give_back(connection, usable=False)
+            raise RefusedError(DATABASE_DOWN) from error
 
     async def _give_back(self, connection: AsyncConnection, *, usable: bool) -> None:
         """Return a connection; one that may still hold the lock is closed, which frees it."""

@@ -20,12 +20,15 @@ FILTER_REQUIRED = Refusal(
     400, "filter_required", "Name a namespace or a subject: everything at once is not listed."
 )
 BAD_PAGE_SIZE = Refusal(400, "page_size_malformed", "page_size is a number from 0.")
+BAD_DEPTH = Refusal(400, "max_depth_malformed", "max-depth is a number from 1.")
 BAD_PAGE_TOKEN = Refusal(400, "page_token_malformed", "This page_token is not one of ours.")
 AMBIGUOUS = Refusal(400, "ambiguous_query", "The address can be read in two ways.")
 BAD_BATCH = Refusal(
     400, "malformed_body", f'The body is {{"tuples": [...]}} with at most {MAX_BATCH} tuples.'
 )
 
+_ASKED = "/relation-tuples/"
+_DEPTH = "max-depth"
 _FILTERS = ("namespace", "subject_id", "subject_set.namespace")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z", re.IGNORECASE)
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -55,6 +58,20 @@ def bounded_list_query(query: str) -> str:
     if int(size) <= MAX_PAGE_SIZE:
         return query
     return urlencode({**values, "page_size": str(MAX_PAGE_SIZE)})
+
+
+def depth_fault(path: str, query: str) -> Refusal | None:
+    """Return why the depth that a check or an expansion asks for is refused.
+
+    Keto takes 0 and less for its own limit: whoever asks for nothing would get the most.
+    """
+    if not path.startswith(_ASKED) or not query:
+        return None
+    depths = [value for name, value in parse_qsl(query, keep_blank_values=True) if name == _DEPTH]
+    for depth in depths:
+        if not (depth.isascii() and depth.isdecimal() and len(depth) < 10 and int(depth) > 0):
+            return BAD_DEPTH
+    return AMBIGUOUS if len(depths) > 1 else None
 
 
 def has_odd_page_token(query: str) -> bool:

@@ -45,22 +45,22 @@ class RefusedError(Exception):
         self.refusal = refusal
 
 
-_SOON = ((b"retry-after", b"1"),)
+SOON = ((b"retry-after", b"1"),)
 
 UPSTREAM_DOWN = Refusal(
-    503, "upstream_unavailable", "A part of this service is not reachable. Try again.", _SOON
+    503, "upstream_unavailable", "A part of this service is not reachable. Try again.", SOON
 )
 UPSTREAM_TIMEOUT = Refusal(
     504, "upstream_timeout", "A part of this service took too long to answer."
 )
 UPSTREAM_BROKEN = Refusal(502, "upstream_failed", "A part of this service gave no usable answer.")
 UPSTREAM_TEMPORARY = Refusal(
-    503, "temporarily_unavailable", "This cannot be done right now. Try again.", _SOON
+    503, "temporarily_unavailable", "This cannot be done right now. Try again.", SOON
 )
 DATABASE_DOWN = Refusal(
-    503, "database_unavailable", "This cannot be decided right now. Try again.", _SOON
+    503, "database_unavailable", "This cannot be decided right now. Try again.", SOON
 )
-BUSY = Refusal(503, "busy", "Somebody else is changing this account. Try again.", _SOON)
+BUSY = Refusal(503, "busy", "Somebody else is changing this account. Try again.", SOON)
 BODY_TOO_LARGE = Refusal(413, "body_too_large", "The request body is too large.")
 BODY_TOO_SLOW = Refusal(408, "body_too_slow", "The request body took too long to arrive.")
 HEADERS_TOO_LARGE = Refusal(431, "headers_too_large", "The request header is too large.")

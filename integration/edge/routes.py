@@ -1,6 +1,6 @@
 """Which path goes where, and who may. Read from the top: the first match counts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from urllib.parse import parse_qsl
 
@@ -30,6 +30,7 @@ class Handling(Enum):
     WHOAMI = "whoami"
     OWN_SESSIONS = "own_sessions"
     IDENTITY_ADMIN = "identity_admin"
+    TUPLE_ADMIN = "tuple_admin"
     TUPLE_LIST = "tuple_list"
     TUPLE_EXPAND = "tuple_expand"
     CHECK = "check"
@@ -54,6 +55,7 @@ class Route:
         keys: Half of the API key scope needed (`identities`, `permissions`); None: anybody.
         methods: The only methods offered here.
         access: The scope's other half for every method (`read`, `write`); None: by the method.
+        is_ory: Whether Kratos or Keto answers.
     """
 
     name: str
@@ -63,10 +65,10 @@ class Route:
     keys: str | None = None
     methods: tuple[str, ...] = METHODS
     access: str | None = None
+    is_ory: bool = field(init=False)
 
-    @property
-    def is_ory(self) -> bool:
-        return self.upstream is not Upstream.SERVICE
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "is_ory", self.upstream is not Upstream.SERVICE)
 
     def scope(self, method: str, query: str = "") -> str | None:
         """Return the API key scope that a request needs here, or None."""
@@ -76,11 +78,6 @@ class Route:
             # Hashes, TOTP secrets, tokens of providers: with them one is the member.
             return "identities:write"
         return f"{self.keys}:{self.access or ('read' if method in _READING else 'write')}"
-
-    def matches(self, path: str) -> bool:
-        if self.path.endswith("/*"):
-            return path.startswith(self.path[:-1])
-        return path == self.path
 
 
 def _asks_for_credentials(query: str) -> bool:
@@ -177,6 +174,7 @@ ROUTES: tuple[Route, ...] = (
         "keto.admin.relation-tuples",
         "/admin/relation-tuples",
         Upstream.KETO_WRITE,
+        Handling.TUPLE_ADMIN,
         keys="permissions",
         methods=("PUT", "PATCH", "DELETE", "OPTIONS"),
         access="write",
@@ -198,9 +196,20 @@ ROUTES: tuple[Route, ...] = (
 )
 
 
+# An exact path stands above every prefix that would match it, so it can be looked up first.
+_EXACT = {route.path: route for route in reversed(ROUTES) if not route.path.endswith("/*")}
+_BELOW = tuple((route.path[:-1], route) for route in ROUTES if route.path.endswith("/*"))
+
+
 def find(path: str) -> Route:
     """Return the route of a canonical path."""
-    return next(route for route in ROUTES if route.matches(path))
+    exact = _EXACT.get(path)
+    if exact is not None:
+        return exact
+    for prefix, route in _BELOW:
+        if path.startswith(prefix):
+            return route
+    raise LookupError(path)
 
 
 def is_misspelt(path: str) -> bool:
@@ -212,4 +221,4 @@ def is_misspelt(path: str) -> bool:
     if find(path).is_ory:
         return path.endswith("/")
     plain = path.lower().rstrip("/")
-    return bool(plain) and find(plain).is_ory
+    return plain != path and bool(plain) and find(plain).is_ory

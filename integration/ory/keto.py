@@ -1,12 +1,14 @@
 """Keto: the tuples of `Platform:main` and of permissions, and whether Keto is really ready.
 
 Keto does not check what is written, inserts the same tuple twice, and says it is ready with its
-database gone (v0.13). So the caller holds the identity's lock, `change` reads before it writes,
-and `check_ready` asks questions that need the database and the model.
+database gone (v0.13). So the caller holds the identity's lock and reads before it writes, and
+`check_ready` asks questions that need the database and the model. Parallel writes deadlock in its
+database, so `change` waits for its turn among all writers, those of the edge included.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Any
 
@@ -27,22 +29,38 @@ NAMESPACES = frozenset({"User", "Platform", "Channel", "Content", "Profile", "Pe
 _PAGE = 500
 _PLATFORM = {"namespace": PLATFORM_NAMESPACE, "object": PLATFORM_OBJECT}
 _GRANTS = {"namespace": PERMISSION_NAMESPACE, "relation": GRANTED}
+_TUPLES = "/admin/relation-tuples"
+_DEADLOCK = "40P01"
 
 
 class Keto:
     """Keto, by its read and its write port."""
 
     def __init__(
-        self, *, read: httpx.Client, write: httpx.Client, deadline: float | None = None
+        self,
+        *,
+        read: httpx.Client,
+        write: httpx.Client,
+        turn: Callable[[], AbstractContextManager[None]],
+        deadline: float | None = None,
     ) -> None:
+        """Args:
+        turn: Held around each write; raises `BusyError` when it takes too long.
+        deadline: Of every call, by `time.monotonic`; None: each has its own.
+        """
         self._read = read
         self._write = write
+        self._turn = turn
         self._deadline = deadline
+
+    def close(self) -> None:
+        self._read.close()
+        self._write.close()
 
     def within(self, time_left: timedelta) -> "Keto":
         """Return the same Keto, whose calls all together may take no longer than this."""
         deadline = time.monotonic() + time_left.total_seconds()
-        return Keto(read=self._read, write=self._write, deadline=deadline)
+        return Keto(read=self._read, write=self._write, turn=self._turn, deadline=deadline)
 
     def tuples_of(self, subject_id: str) -> frozenset[RelationTuple]:
         """Return what one subject has on `Platform:main`, and what it was granted."""
@@ -79,13 +97,25 @@ class Keto:
             insert: Tuples read as absent under the identity's lock; a second insert would be a
                 second row.
             delete: Removed with all their copies. Never also in `insert`: deletes come last.
+
+        Raises:
+            BusyError: others wrote all the time.
+            UpstreamUnavailableError: Keto did not answer; it may have written.
         """
         operations = [
             *({"action": "delete", "relation_tuple": _to_json(item)} for item in sorted(delete)),
             *({"action": "insert", "relation_tuple": _to_json(item)} for item in sorted(insert)),
         ]
-        if operations:
-            self._send(self._write, "PATCH", "/admin/relation-tuples", json=operations)
+        if not operations:
+            return
+        with self._turn():
+            try:
+                self._send(self._write, "PATCH", _TUPLES, json=operations)
+            except UpstreamUnavailableError as error:
+                if _DEADLOCK not in error.detail:
+                    raise
+                # Somebody wrote past us. Keto has rolled back: safe to send again.
+                self._send(self._write, "PATCH", _TUPLES, json=operations)
 
     def allows(self, permit: str, subject_id: str) -> bool:
         """Ask one permit of `Platform:main`. Anything but a clear answer is an error.

@@ -19,11 +19,19 @@ from integration.settings.forms import Networks, Port, Secret
 from integration.settings.grants import GrantSettings
 from integration.settings.limits import LimitSettings
 from integration.settings.sessions import SessionSettings
+from integration.settings.tokens import TokenSettings
 
 PREFIX = "KLEIS_"
 
 
-class Settings(AccountSettings, SessionSettings, LimitSettings, DecisionSettings, GrantSettings):
+class Settings(
+    AccountSettings,
+    SessionSettings,
+    TokenSettings,
+    LimitSettings,
+    DecisionSettings,
+    GrantSettings,
+):
     """What the edge, the service and the worker need to know."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
@@ -62,6 +70,10 @@ class Settings(AccountSettings, SessionSettings, LimitSettings, DecisionSettings
     service_url: AnyHttpUrl = Field(
         default=AnyHttpUrl("http://127.0.0.1:4457/"),
         description="The service (API and pages) as the edge reaches it.",
+    )
+    edge_url: AnyHttpUrl = Field(
+        default=AnyHttpUrl("http://127.0.0.1:4455/"),
+        description="The edge as the service reaches it, for `/api/auth/…`.",
     )
     hooks_url: AnyHttpUrl = Field(
         default=AnyHttpUrl("http://127.0.0.1:4456/"),

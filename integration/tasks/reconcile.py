@@ -12,7 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from integration import catalogue, members
-from integration.db import locks, outbox
+from integration.db import epochs, locks, outbox
 from integration.db import members as member_rows
 from integration.db.epochs import EDGES
 from integration.errors import BusyError, ConflictError, KleisError
@@ -161,7 +161,10 @@ def _apply(
         case RepairAuthority(wanted):
             have = authority.ours(facts.tuples, facts.ever)
             insert, delete = authority.changes(have, wanted)
+            # Before, or somebody remembers the old world; after, for who asked in between.
+            _move_epoch(services, identity_id)
             services.keto.change(insert=insert, delete=delete)
+            _move_epoch(services, identity_id)
         case RepairSessions():
             services.kratos.end_sessions(identity_id)
         case RemoveIdentity():
@@ -172,6 +175,11 @@ def _apply(
             _register(services, current)
         case _:
             _move(services, identity_id, repair)
+
+
+def _move_epoch(services: Services, identity_id: UUID) -> None:
+    with services.transaction() as session:
+        epochs.move(session, identity_id)
 
 
 def _move(services: Services, identity_id: UUID, repair: Repair) -> None:

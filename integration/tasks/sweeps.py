@@ -18,6 +18,8 @@ from integration.db import (
     outbox,
     passwords,
     security_events,
+    token_families,
+    tuple_writes,
 )
 from integration.db import members as member_rows
 from integration.errors import ConflictError, NotFoundError
@@ -35,6 +37,8 @@ _KEEP_EMAIL_CHANGES = timedelta(days=1)
 _KEEP_SECURITY_EVENTS = timedelta(days=365)
 _KEEP_PASSWORD_ATTEMPTS = timedelta(hours=1)
 _LATE_AUDITS = timedelta(days=30)
+# Longer than the edge waits for Keto, by far.
+_LONGEST_TUPLE_WRITE = timedelta(minutes=2)
 
 
 def sweep(services: Services) -> None:
@@ -42,6 +46,7 @@ def sweep(services: Services) -> None:
     expire_unverified(services)
     delete_expired(services)
     expire_email_changes(services)
+    end_abandoned_tuple_writes(services)
     session_upkeep.extend_used(services)
     session_upkeep.end_over(services)
     session_upkeep.forget_old(services)
@@ -71,6 +76,13 @@ def expire_email_changes(services: Services) -> int:
     return len(overdue)
 
 
+def end_abandoned_tuple_writes(services: Services) -> int:
+    """End writes of tuples whose edge died before it could; return how many."""
+    now = services.now()
+    with services.transaction() as session:
+        return tuple_writes.end_abandoned(session, before=now - _LONGEST_TUPLE_WRITE, now=now)
+
+
 def forget_the_past(services: Services) -> None:
     """Delete rows that nobody asks for any more."""
     now = services.now()
@@ -88,6 +100,8 @@ def forget_the_past(services: Services) -> None:
             session, now - services.settings.email_revert_lifetime - _KEEP_EMAIL_CHANGES
         )
         security_events.forget_before(session, now - _KEEP_SECURITY_EVENTS)
+        lifetime = services.settings.refresh_token_lifetime
+        token_families.forget_before(session, now, lifetime=lifetime)
 
 
 def _expire(session: Session, identity_id: UUID, now: datetime) -> None:

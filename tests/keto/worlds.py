@@ -102,7 +102,7 @@ class Telling:
             namespace = "Profile" if thing in PROFILES else "Content"
             relations = {"public": ["audience", "listing"], "unlisted": ["audience"]}.get(kind, [])
             found += [
-                self._edge(namespace, thing, relation, "Platform", "main", everybody)
+                self._edge(namespace, thing, relation, "Platform", "main", of=everybody)
                 for relation in relations
                 if (namespace, relation) != ("Profile", "listing")
                 for everybody in ("active", "guests")
@@ -116,7 +116,7 @@ class Telling:
                 if holder.startswith("role:"):
                     relation = ROLE_RELATIONS[Role(holder.removeprefix("role:"))]
                     found.append(
-                        self._edge("Permission", name, "granted", "Platform", "main", relation)
+                        self._edge("Permission", name, "granted", "Platform", "main", of=relation)
                     )
                 else:
                     found.append(self._fact("Permission", name, "granted", holder))
@@ -140,13 +140,13 @@ class Telling:
         }
 
     def _edge(
-        self, namespace: str, thing: str, relation: str, kind: str, other: str, name: str = ""
+        self, namespace: str, thing: str, relation: str, kind: str, other: str, *, of: str = ""
     ) -> dict[str, Any]:
         return {
             "namespace": namespace,
             "object": self.object(thing),
             "relation": relation,
-            "subject_set": {"namespace": kind, "object": self.object(other), "relation": name},
+            "subject_set": {"namespace": kind, "object": self.object(other), "relation": of},
         }
 
 

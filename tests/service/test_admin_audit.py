@@ -5,7 +5,7 @@ from uuid import uuid4
 
 from integration import members
 from integration.db import admin_audit
-from integration.db.tables import AdminAudit
+from integration.db.audit_tables import AdminAudit
 from integration.tasks import sweeps
 from policies.authority import Role
 from policies.lifecycle import Actor, Trigger

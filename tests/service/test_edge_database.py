@@ -164,10 +164,10 @@ def test_an_active_member_has_its_session(edge, database):
 
 @contextmanager
 def locked(database, identity_id) -> Iterator[None]:
-    key = locks.KEY.replace(":id", "%s::text")
-    database.execute(f"select pg_advisory_lock({key})", (str(identity_id),))
+    key, name = locks.KEY.replace(":name", "%s::text"), f"identity:{identity_id}"
+    database.execute(f"select pg_advisory_lock({key})", (name,))
     yield
-    database.execute(f"select pg_advisory_unlock({key})", (str(identity_id),))
+    database.execute(f"select pg_advisory_unlock({key})", (name,))
 
 
 def test_one_writer_to_an_identity_at_a_time(edge, upstream, database):

@@ -55,12 +55,12 @@ def plugged(namespace, name):
     return edge(namespace, name, "platform", "Platform", "main")
 
 
-def edge(namespace, name, relation, other, parent, set_relation=""):
+def edge(namespace, name, relation, other, parent, *, of=""):
     return {
         "namespace": namespace,
         "object": name,
         "relation": relation,
-        "subject_set": {"namespace": other, "object": parent, "relation": set_relation},
+        "subject_set": {"namespace": other, "object": parent, "relation": of},
     }
 
 
@@ -156,7 +156,7 @@ def everybody(guests):
         tuples += [plugged("Content", name), edge("Content", name, "channels", "Channel", daily)]
         relations = {"public": ("audience", "listing"), "unlisted": ("audience",)}.get(kind, ())
         tuples += [
-            edge("Content", name, relation, "Platform", "main", who)
+            edge("Content", name, relation, "Platform", "main", of=who)
             for relation, who in product(relations, ("active", "guests"))
         ]
     for (status, role, scope), subject_id in people.items():
@@ -243,8 +243,8 @@ def test_a_tuple_on_a_permit_of_the_platform_makes_nobody_an_admin(keto, permit)
 def test_a_subject_set_where_plain_subjects_belong_grants_nothing(keto, stranger):
     subject_id, name = stranger
     keto.insert(
-        edge("Content", name, "owners", "Platform", "main", "active"),
-        edge("Content", name, "editors", "Platform", "main", "enter"),
+        edge("Content", name, "owners", "Platform", "main", of="active"),
+        edge("Content", name, "editors", "Platform", "main", of="enter"),
     )
 
     asked = [fact("Content", name, action, subject_id) for action in ACTIONS["content"]]
@@ -260,7 +260,7 @@ def test_only_the_edge_keeps_out_a_subject_set_that_a_relation_does_not_name(ket
     asked = fact("Permission", name, "use", subject_id)
     assert not keto.allowed(asked)
 
-    keto.insert(edge("Permission", name, "granted", "Platform", "main", "active"))
+    keto.insert(edge("Permission", name, "granted", "Platform", "main", of="active"))
 
     assert keto.allowed(asked)
 
@@ -306,8 +306,7 @@ def test_the_longest_chain_that_may_be_written_is_the_longest_that_keto_follows(
     subject_id, name = str(uuid4()), uuid4().hex
     chain = [f"{name}.{number}" for number in range(MAX_CHAIN + 2)]
     for namespace, relation in (("Channel", "within"), ("Permission", "covered")):
-        pairs = pairwise(chain)
-        keto.insert(*(edge(namespace, a, relation, namespace, b) for a, b in pairs))
+        keto.insert(*(edge(namespace, a, relation, namespace, b) for a, b in pairwise(chain)))
     keto.insert(
         platform("active", subject_id),
         platform("admins", subject_id),
@@ -321,7 +320,7 @@ def test_the_longest_chain_that_may_be_written_is_the_longest_that_keto_follows(
     def reaches(end):
         facts = (
             fact("Channel", end, "moderators", moderator),
-            edge("Permission", end, "granted", "Platform", "main", "admins"),
+            edge("Permission", end, "granted", "Platform", "main", of="admins"),
         )
         keto.insert(*facts)
         answers = (

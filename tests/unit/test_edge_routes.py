@@ -1,9 +1,11 @@
 """Which path goes where, and who may."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from integration.edge.outcomes import FlowMessage, error_messages, flow_id_of
-from integration.edge.routes import Upstream, find
+from integration.edge.routes import ROUTES, Upstream, find
 
 
 @pytest.mark.parametrize(
@@ -113,3 +115,19 @@ def test_a_flow_id_is_a_uuid_or_nothing():
     assert str(flow_id_of(f"flow={known}")) == known
     assert flow_id_of("flow=1' or 1=1") is None
     assert flow_id_of("") is None
+
+
+paths = st.builds(
+    lambda route, more: route.path.removesuffix("*") + more,
+    st.sampled_from(ROUTES),
+    st.sampled_from(["", "/", "x", "whoami", "/x", "/whoami/x"]),
+)
+
+
+@given(paths)
+def test_the_first_line_of_the_table_that_matches_counts(path):
+    def matches(route) -> bool:
+        is_prefix = route.path.endswith("/*")
+        return path.startswith(route.path[:-1]) if is_prefix else path == route.path
+
+    assert find(path) is next(route for route in ROUTES if matches(route))

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from integration.edge.api_keys import ApiKeys, key_id_of
+from integration.edge.decisions.people import People
 from integration.edge.problems import Refusal, RefusedError
 from integration.edge.requests import Request
 from integration.edge.second_factor_required import CODE
-from integration.edge.sessions import Sessions
 
 SCOPE = "permissions:read"
 _KEY = "bearer kleis_"
@@ -52,9 +52,9 @@ class Asker:
 class Askers:
     """Finds out."""
 
-    def __init__(self, keys: ApiKeys, sessions: Sessions) -> None:
+    def __init__(self, keys: ApiKeys, people: People) -> None:
         self._keys = keys
-        self._sessions = sessions
+        self._people = people
 
     async def of(self, request: Request) -> Asker:
         """Return who asks.
@@ -65,12 +65,12 @@ class Askers:
         given = request.header(b"authorization")
         if given is not None and given[: len(_KEY)].lower() == _KEY:
             return await self.with_key(request)
-        session = await self._sessions.of(request)
-        if session is None:
+        person = await self._people.of(request)
+        if person is None:
             raise RefusedError(CREDENTIALS_REQUIRED)
-        if session.is_held:
+        if person.is_held:
             raise RefusedError(SECOND_FACTOR_REQUIRED)
-        return Asker("member", str(session.identity_id))
+        return Asker("member", person.id)
 
     async def with_key(self, request: Request) -> Asker:
         """Return a service with an API key. Raises as `ApiKeys.require`."""

@@ -14,6 +14,7 @@ from integration.edge.decisions.explaining import Explainer
 from integration.edge.decisions.forward_auth import ForwardAuth
 from integration.edge.decisions.keto_checks import KetoChecks
 from integration.edge.decisions.ory_checks import OryChecks
+from integration.edge.decisions.people import People
 from integration.edge.decisions.permission_api import PermissionApi
 from integration.edge.decisions.settled_keto import SettledKeto
 from integration.edge.decisions.settling import Settling
@@ -25,10 +26,9 @@ from integration.edge.epochs import Epochs
 from integration.edge.exchange import Exchange
 from integration.edge.handlings import Handler
 from integration.edge.routes import Handling
-from integration.edge.sessions import Sessions
 from integration.forward_auth_rules import read_rules
-from integration.keto_model import read_model
 from integration.settings import Settings
+from policies.relation_model import RelationModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,8 @@ def make_decisions(
     *,
     epochs: Epochs,
     keys: ApiKeys,
-    sessions: Sessions,
+    people: People,
+    model: RelationModel,
 ) -> DecisionParts:
     """Build the package's part of the edge."""
     seconds = settings.decision_timeout.total_seconds()
@@ -58,20 +59,20 @@ def make_decisions(
     standings = Standings(epochs, Subjects(database, epochs), Settling(upstream, seconds=seconds))
     keto = KetoChecks(upstream, seconds=seconds)
     decisions = Decisions(settings, standings=standings, keto=keto)
-    askers = Askers(keys, sessions)
+    askers = Askers(keys, people)
     api = PermissionApi(exchange, askers, decisions, log)
     explanations = ExplainApi(
         exchange,
         askers,
         decisions=decisions,
-        explainer=Explainer(read_model(), upstream, database),
+        explainer=Explainer(model, upstream, database),
         log=log,
     )
     file = settings.forward_auth_rules
     forward_auth = ForwardAuth(
         settings,
         () if file is None else read_rules(file),
-        sessions=sessions,
+        people=people,
         decisions=decisions,
         log=log,
     )

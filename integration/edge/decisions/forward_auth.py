@@ -19,11 +19,10 @@ from integration.edge.decisions.askers import SECOND_FACTOR_REQUIRED
 from integration.edge.decisions.decide import Decisions
 from integration.edge.decisions.decision import Asking
 from integration.edge.decisions.decision_log import DecisionLog
-from integration.edge.known_session import KnownSession
+from integration.edge.decisions.people import People, Person
 from integration.edge.problems import Refusal, RefusedError
 from integration.edge.requests import Request
 from integration.edge.routes import Route
-from integration.edge.sessions import Sessions
 from integration.settings import Settings
 from policies.authority import GUEST_SUBJECT
 from policies.forward_auth import Matched, Need, Permit, Rule, Unmatched, find, plain_host
@@ -71,12 +70,12 @@ class ForwardAuth:
         settings: Settings,
         rules: Sequence[Rule],
         *,
-        sessions: Sessions,
+        people: People,
         decisions: Decisions,
         log: DecisionLog,
     ) -> None:
         self._rules = rules
-        self._sessions = sessions
+        self._people = people
         self._decisions = decisions
         self._log = log
         self._issuer = str(settings.public_url).rstrip("/")
@@ -96,36 +95,33 @@ class ForwardAuth:
         found = find(self._rules, method=described.method, host=described.host, path=described.path)
         if isinstance(found, Unmatched):
             raise RefusedError(_UNMATCHED[found])
-        session = await self._sessions.of(request)
-        if session is not None and session.is_held and found.need is not Need.NOTHING:
+        person = await self._people.of(request)
+        if person is not None and person.is_held and found.need is not Need.NOTHING:
             raise RefusedError(SECOND_FACTOR_REQUIRED)
-        if found.need is Need.SESSION and session is None:
+        if found.need is Need.SESSION and person is None:
             raise RefusedError(LOGIN_REQUIRED)
         if isinstance(found.need, Permit):
-            await self._require(found.need, session, request.id, started)
-        return self._let_through(described, found, session)
+            await self._require(found.need, person, request.id, started)
+        return self._let_through(described, found, person)
 
     async def _require(
-        self, need: Permit, session: KnownSession | None, request_id: str, started: float
+        self, need: Permit, person: Person | None, request_id: str, started: float
     ) -> None:
         """Return when the permit is given: to the member, or to everybody.
 
         Raises:
             RefusedError: it is not.
         """
-        subject = GUEST_SUBJECT if session is None else str(session.identity_id)
+        subject = GUEST_SUBJECT if person is None else person.id
         question = Question(subject, need.namespace, need.object, need.relation)
         decision = await self._decisions.decide(Asking(question))
         self._log.add(question, decision, "forward-auth", request_id, started)
         if not decision.allowed:
-            raise RefusedError(LOGIN_REQUIRED if session is None else NOT_ALLOWED)
+            raise RefusedError(LOGIN_REQUIRED if person is None else NOT_ALLOWED)
 
-    def _let_through(
-        self, described: Described, found: Matched, session: KnownSession | None
-    ) -> Answer:
-        held = session is not None and session.is_held
-        known = None if session is None or held else session
-        subject = GUEST if known is None else str(known.identity_id)
+    def _let_through(self, described: Described, found: Matched, person: Person | None) -> Answer:
+        known = None if person is None or person.is_held else person
+        subject = GUEST if known is None else known.id
         role = GUEST if known is None else known.role
         status = GUEST if known is None else known.status
         # All of them every time: a proxy copies them over what the client may have sent.

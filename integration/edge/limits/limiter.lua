@@ -3,10 +3,11 @@
 -- are there. Times are milliseconds.
 local BUSY, MARK, NO_MARK = 1000, 6, string.rep('\0', 6)
 local LETTER, HOUR = 4, 3600000
+local call, pack, read, max = redis.call, struct.pack, struct.unpack, math.max
 
 local function moment(text)
   if text ~= '' then return tonumber(text) end
-  local time = redis.call('TIME')
+  local time = call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
@@ -15,15 +16,15 @@ local function load(key, text)
     blocked = 0, level = 0, failures = {}, marks = {}, leases = {}}
   if not text then return record end
   local failures, leases, at
-  record.blocked, record.level, failures, leases, at = struct.unpack('<I6I1I2I2', text)
-  for i = 1, failures do record.failures[i], at = struct.unpack('<I6', text, at) end
+  record.blocked, record.level, failures, leases, at = read('<I6I1I2I2', text)
+  for i = 1, failures do record.failures[i], at = read('<I6', text, at) end
   if record.rule.keep > 0 then
     for i = 1, failures do
       record.marks[i] = string.sub(text, at, at + MARK - 1)
       at = at + MARK
     end
   end
-  for i = 1, leases do record.leases[i], at = struct.unpack('<I6', text, at) end
+  for i = 1, leases do record.leases[i], at = read('<I6', text, at) end
   return record
 end
 
@@ -31,17 +32,17 @@ local function store(record, now)
   local rule, failures, leases = record.rule, record.failures, record.leases
   local last = 0
   if record.level > 0 then last = record.blocked + rule.tiers[1][2] end
-  if #failures > 0 then last = math.max(last, failures[#failures] + math.max(rule.window, rule.keep)) end
-  for _, lease in ipairs(leases) do last = math.max(last, lease) end
+  if #failures > 0 then last = max(last, failures[#failures] + max(rule.window, rule.keep)) end
+  for _, lease in ipairs(leases) do last = max(last, lease) end
   if last <= now then
-    redis.call('DEL', record.key)
+    call('DEL', record.key)
     return
   end
-  local parts = {struct.pack('<I6I1I2I2', record.blocked, record.level, #failures, #leases)}
-  for _, at in ipairs(failures) do parts[#parts + 1] = struct.pack('<I6', at) end
+  local parts = {pack('<I6I1I2I2', record.blocked, record.level, #failures, #leases)}
+  for _, at in ipairs(failures) do parts[#parts + 1] = pack('<I6', at) end
   for _, mark in ipairs(record.marks) do parts[#parts + 1] = mark end
-  for _, at in ipairs(leases) do parts[#parts + 1] = struct.pack('<I6', at) end
-  redis.call('SET', record.key, table.concat(parts), 'PX', string.format('%.0f', last - now))
+  for _, at in ipairs(leases) do parts[#parts + 1] = pack('<I6', at) end
+  call('SET', record.key, table.concat(parts), 'PX', last - now)
 end
 
 local function after(moments, start)
@@ -60,32 +61,41 @@ local function wait_for(record, now)
     if running >= room then
       local wait = BUSY
       if room < 1 then wait = failures[#failures - tier[1] + 1] + tier[2] - now end
-      longest = math.max(longest, wait)
+      longest = max(longest, wait)
     end
   end
   return longest
 end
 
 local function reserve(now, lease, ordinary, pass)
-  local texts = redis.call('MGET', unpack(KEYS))
+  local texts = call('MGET', unpack(KEYS))
   local first, last, proven = pass + 1, pass + ordinary, 0
   if pass == 1 and texts[1] then
     first, last, proven = last + 1, #KEYS, 1
   end
   local records, longest, refusing = {}, 0, 0
   for i = first, last do
-    local record = load(KEYS[i], texts[i])
-    records[#records + 1] = record
-    local wait = wait_for(record, now)
-    if wait > longest then longest, refusing = wait, #records end
+    -- Most have no record yet, and then there is room.
+    if texts[i] then
+      local record = load(KEYS[i], texts[i])
+      records[i] = record
+      local wait = wait_for(record, now)
+      if wait > longest then longest, refusing = wait, i - first + 1 end
+    end
   end
   if longest > 0 then return {longest, refusing, proven, 0} end
-  for _, record in ipairs(records) do
-    local running = {}
-    for _, at in ipairs(record.leases) do if at > now then running[#running + 1] = at end end
-    running[#running + 1] = now + lease
-    record.leases = running
-    store(record, now)
+  local only_this = pack('<I6I1I2I2I6', 0, 0, 0, 1, now + lease)
+  for i = first, last do
+    local record = records[i]
+    if record then
+      local running = {}
+      for _, at in ipairs(record.leases) do if at > now then running[#running + 1] = at end end
+      running[#running + 1] = now + lease
+      record.leases = running
+      store(record, now)
+    else
+      call('SET', KEYS[i], only_this, 'PX', lease)
+    end
   end
   return {0, 0, proven, now + lease}
 end
@@ -101,7 +111,7 @@ end
 
 local function completed(rule, failures, place)
   local limit, window = rule.tiers[1][1], rule.tiers[1][2]
-  for last = math.min(#failures, place + limit - 1), math.max(place, limit), -1 do
+  for last = math.min(#failures, place + limit - 1), max(place, limit), -1 do
     if failures[last] - failures[last - limit + 1] < window then return failures[last] end
   end
 end
@@ -121,13 +131,13 @@ local function count(record, at, mark)
   if last >= record.blocked + rule.window then record.level = 0 end
   local duration = math.min(rule.block * 2 ^ record.level, rule.longest)
   record.level = math.min(record.level + 1, 30)
-  record.blocked = math.max(record.blocked, last + duration)
+  record.blocked = max(record.blocked, last + duration)
   return duration
 end
 
 local function is_repeated(record, now, mark)
   if mark == '' or record.rule.keep == 0 then return false end
-  local start = now - math.max(record.rule.window, record.rule.keep)
+  local start = now - max(record.rule.window, record.rule.keep)
   for i, at in ipairs(record.failures) do
     if record.marks[i] == mark and at > start then return true end
   end
@@ -136,14 +146,14 @@ end
 
 local function raise_alarm(now, account, most)
   local key = 'kl:g' .. string.format('%.0f', math.floor(now / HOUR))
-  if redis.call('PFADD', key, account) == 0 then return 0 end
-  redis.call('PEXPIRE', key, 2 * HOUR)
-  if redis.call('PFCOUNT', key) < most then return 0 end
-  return redis.call('SET', key .. '!', 1, 'NX', 'PX', 2 * HOUR) and 1 or 0
+  if call('PFADD', key, account) == 0 then return 0 end
+  call('PEXPIRE', key, 2 * HOUR)
+  if call('PFCOUNT', key) < most then return 0 end
+  return call('SET', key .. '!', 1, 'NX', 'PX', 2 * HOUR) and 1 or 0
 end
 
 local function hold(now, lease_end)
-  local texts = redis.call('MGET', unpack(KEYS))
+  local texts = call('MGET', unpack(KEYS))
   for i, key in ipairs(KEYS) do
     local record = load(key, texts[i])
     record.leases[#record.leases + 1] = lease_end
@@ -154,14 +164,14 @@ end
 
 local function settle(now, at, lease_end, verdict, mark, account, most)
   local result, repeated, failed = {0, 0}, false, false
-  local texts = redis.call('MGET', unpack(KEYS))
+  local texts = call('MGET', unpack(KEYS))
   for i, key in ipairs(KEYS) do
     local record = load(key, texts[i])
     local rule, failures = record.rule, record.failures
     release(record, lease_end)
     if i == 1 and verdict == 'counts' then
       repeated = is_repeated(record, at, mark)
-      failed = #failures > 0 and failures[#failures] > at - math.max(rule.window, rule.keep)
+      failed = #failures > 0 and failures[#failures] > at - max(rule.window, rule.keep)
     end
     local block = 0
     if verdict == 'counts' and not repeated and (failed or not rule.late) then

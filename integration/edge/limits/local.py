@@ -54,11 +54,16 @@ class LocalLimiter:
                     longest, refusing = wait, key
         if longest:
             return Refused(refusing, longest)
+        end = now + self._lease
         for key in keys:
-            limits.reserve(records.get(key) or self._new(key), now, self._lease)
+            record = records.get(key)
+            if record is None:
+                records[key] = Record(0, 0, [], [], [end])
+            else:
+                limits.reserve(record, now, self._lease)
         if len(records) > self._most:
             self._make_room(now)
-        return Reserved(keys, now + self._lease)
+        return Reserved(keys, end)
 
     def follow(self, answer: Reserved | Refused) -> None:
         """Note what another limiter has decided, to go on from there when it is away."""

@@ -1,0 +1,87 @@
+"""Members with sessions and tokens, made as the service makes them, without a login."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+from integration import members
+from integration.db import members as rows
+from integration.ory.kratos import AuthenticationMethod, Identity, KratosSession
+from integration.services import Services
+from integration.tokens import issuing
+from integration.tokens.clients import Client
+from integration.tokens.issuing import Holder, Tokens
+from integration.tokens.key_ring import KeyRing
+from policies.authority import Role
+from policies.registration import RegistrationAttempt
+from policies.registration import new_member as new_row
+
+OWNER = "Owner/1.0"
+THIEF = "Thief/1.0"
+
+
+@dataclass(frozen=True)
+class Somebody:
+    """A member with one session and its tokens."""
+
+    identity_id: UUID
+    session_id: UUID
+    tokens: Tokens
+
+    @property
+    def bearer(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.tokens.access_token}"}
+
+
+def ring_of(services: Services) -> KeyRing:
+    return KeyRing(services.settings, services.transaction, services.now)
+
+
+def new_member(services: Services, role: Role = Role.USER) -> UUID:
+    identity_id = uuid4()
+    name = f"ada-{identity_id.hex[:8]}"
+    new = new_row(RegistrationAttempt(email=f"{name}@example.test", username=name))
+    with services.transaction() as session:
+        members.adopt(session, identity_id, new, role, now=services.now())
+    return identity_id
+
+
+def kratos_session(services: Services, identity_id: UUID, **changes: object) -> KratosSession:
+    """A session as Kratos shows it, begun now."""
+    now = services.now()
+    values: dict[str, object] = {
+        "id": uuid4(),
+        "identity": Identity(id=identity_id, traits={}, created_at=now),
+        "authenticated_at": now,
+        "expires_at": now + timedelta(days=7),
+        "authentication_methods": [AuthenticationMethod(method="password")],
+    }
+    return KratosSession.model_validate(values | changes)
+
+
+def tokens_of(
+    services: Services,
+    ring: KeyRing,
+    seen: KratosSession,
+    *,
+    client: Client | None = None,
+    application: str = "kleis",
+) -> Tokens:
+    signer, now = ring.signer(), services.now()
+    with services.transaction() as session:
+        member = rows.get(session, seen.identity.id)
+        assert member is not None
+        return issuing.begin_family(
+            session,
+            signer,
+            Holder(member, seen),
+            client or Client("192.0.2.1", OWNER),
+            application=application,
+            now=now,
+        )
+
+
+def somebody(services: Services, ring: KeyRing, role: Role = Role.USER) -> Somebody:
+    identity_id = new_member(services, role)
+    seen = kratos_session(services, identity_id)
+    return Somebody(identity_id, seen.id, tokens_of(services, ring, seen))
