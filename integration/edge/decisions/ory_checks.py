@@ -6,10 +6,11 @@ depth of its own are always Keto's.
 """
 
 import asyncio
+import json
 import time
 from typing import Any, NoReturn
 
-from integration.edge.asgi import Answer
+from integration.edge.asgi import Answer, RawHeaders
 from integration.edge.decisions.askers import Askers
 from integration.edge.decisions.decide import Decisions
 from integration.edge.decisions.decision import Asking, Decision, Reason
@@ -129,8 +130,10 @@ class OryChecks:
 
 
 def _shown(*, allowed: bool, mirrors: bool) -> Answer:
-    """Return what Keto says: `/check` shows a denial in its status as well."""
-    return json_answer(200 if allowed or not mirrors else 403, {"allowed": allowed})
+    """Return what Keto says, as it says it: `/check` shows a denial in its status as well."""
+    headers: RawHeaders = [(b"content-type", b"application/json; charset=utf-8")]
+    body = json.dumps({"allowed": allowed}).encode()
+    return Answer(200 if allowed or not mirrors else 403, headers, body)
 
 
 def _in_batch(decision: Decision) -> dict[str, Any]:
