@@ -159,6 +159,7 @@ def make_edge(settings: Settings) -> ASGIApp:
         keys=keys,
         handlings=handlings,
         hot=HotWhoami(cache),
+        hot_checks=decisions.hot,
         parts=(
             database,
             locks,

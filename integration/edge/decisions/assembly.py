@@ -12,6 +12,7 @@ from integration.edge.decisions.epoch_feed import EpochFeed
 from integration.edge.decisions.explain_api import ExplainApi
 from integration.edge.decisions.explaining import Explainer
 from integration.edge.decisions.forward_auth import ForwardAuth
+from integration.edge.decisions.hot_checks import HotChecks
 from integration.edge.decisions.keto_checks import KetoChecks
 from integration.edge.decisions.ory_checks import OryChecks
 from integration.edge.decisions.people import People
@@ -41,6 +42,7 @@ class DecisionParts:
 
     parts: Sequence[DecisionUpstream | DecisionLog]
     reads: Mapping[Handling, Handler]
+    hot: HotChecks
 
 
 def make_decisions(
@@ -80,6 +82,7 @@ def make_decisions(
     ory = OryChecks(settings, exchange, askers=askers, keto=settled, decisions=decisions, log=log)
     return DecisionParts(
         parts=(upstream, log),
+        hot=HotChecks(keys, decisions, log),
         reads={
             Handling.CHECK: ory.check,
             Handling.BATCH_CHECK: ory.batch,

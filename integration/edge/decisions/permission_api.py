@@ -28,7 +28,7 @@ BAD_BATCH = Refusal(
 )
 SUBJECT_UNKNOWN = Refusal(404, "subject_unknown", "There is no member with this id.")
 
-_HEADERS = [
+HEADERS = [
     (b"content-type", b"application/json"),
     (b"cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
@@ -59,7 +59,7 @@ class PermissionApi:
         self._log.add(asking.question, decision, asker.name, request.id, started)
         if decision.reason is Reason.SUBJECT_UNKNOWN:
             raise RefusedError(SUBJECT_UNKNOWN)
-        return Answer(200, _HEADERS, json.dumps(shown(decision)).encode())
+        return Answer(200, HEADERS, json.dumps(shown(decision)).encode())
 
     async def batch_check(self, request: Request, _: Route) -> Answer:
         """Answer up to a thousand questions, in their order.
