@@ -122,6 +122,26 @@ def over_http(edge: str, keto: str, world: PlatformWorld, seconds: float) -> Non
     )
 
 
+def uncached_rates(edge: str, keto: str, world: PlatformWorld, seconds: float) -> None:
+    """New questions about members that were asked about before, many at once."""
+    url = f"{edge}/api/permissions/check"
+    known = 20
+    warm = world.different(20 * known, seed=7, among=known)
+    rate(url, [json.dumps(ours(q)).encode() for q in warm], 1.0)
+    ratios = []
+    for number in range(3):
+        new = world.different(8_000, seed=100 + number, among=known)
+        straight = rate(keto + CHECK, [json.dumps(ketos(q)).encode() for q in new[:4000]], seconds)
+        through = rate(url, [json.dumps(ours(q)).encode() for q in new[4000:]], seconds)
+        ratios.append((straight / through, straight, through))
+    ratio, straight, through = sorted(ratios)[1]
+    say(
+        f"uncached check, plain Keto / edge, {CONNECTIONS} at once on the same core",
+        "<= 1.3",
+        f"{ratio:.2f} ({straight:.0f} against {through:.0f} a second)",
+    )
+
+
 def uncached(edge: str, keto: str, world: PlatformWorld, count: int) -> None:
     """New questions about members that were asked about before, and about others."""
     url = f"{edge}/api/permissions/check"
@@ -330,6 +350,7 @@ def main() -> None:
         edge = f"http://127.0.0.1:{port}"
         print(f"{given.members} members, {tuples} tuples\n")
         over_http(edge, keto_url, world, given.seconds)
+        uncached_rates(edge, keto_url, world, given.seconds)
         uncached(edge, keto_url, world, 300)
         batches(edge, world, 5)
 

@@ -55,6 +55,11 @@ class Decisions:
         allowed = self.cache.get(question, epochs, time.monotonic())
         return None if allowed is None else said(allowed, epochs)
 
+    def only_needs_keto(self, question: Question) -> bool:
+        """Tell whether all else is known about a question: its subject may act and is settled."""
+        standing = self._standings.at_hand(question.subject)
+        return standing is not None and not standing.is_nobody and not standing.is_shut_out
+
     async def decide(self, asking: Asking, *, members_only: bool = True) -> Decision:
         """Return a decision within `KLEIS_DECISION_TIMEOUT`.
 

@@ -1,8 +1,7 @@
-"""Checks whose answer is at hand: services ask the same ones all day.
+"""Checks of services, which ask all day: answered before anything else is made of the request.
 
-They are answered before anything else is made of the request. Whatever is not plainly harmless, and
-whatever needs anybody else, takes the long way, with the body that was read for it. One line a
-second is logged of all of them.
+Whatever is not plainly harmless, or needs more than Keto, takes the long way, with the body that
+was read for it. One line a second is logged of all of them.
 """
 
 import asyncio
@@ -13,13 +12,14 @@ import structlog
 
 from integration.edge import headers
 from integration.edge.api_keys import ApiKeys, key_id_of
-from integration.edge.asgi import Message, RawHeaders, Receive, Scope, Send
+from integration.edge.asgi import Message, RawHeaders, Receive, Reply, Scope, Send
 from integration.edge.decisions.askers import SCOPE
 from integration.edge.decisions.decide import Decisions
-from integration.edge.decisions.decision import Decision
+from integration.edge.decisions.decision import Asking, Decision, Reason
 from integration.edge.decisions.decision_log import DecisionLog
 from integration.edge.decisions.ory_reading import check_of_query, object_of
 from integration.edge.decisions.permission_api import HEADERS, shown
+from integration.edge.problems import UPSTREAM_TEMPORARY, RefusedError, problem
 from policies.ory_checks import read_ory_check
 from policies.permission_questions import MalformedError, Question, read_question
 
@@ -65,7 +65,7 @@ class HotChecks:
             if message["type"] != "http.request" or message.get("more_body"):
                 return receive
         question = _question(scope, body)
-        decision = None if question is None else self._decisions.at_hand(question)
+        decision = None if question is None else await self._decided(question, path)
         if question is None or decision is None:
             return receive
         request_id = headers.request_id(fields)
@@ -73,6 +73,16 @@ class HotChecks:
         self._log.add(question, decision, f"key:{key_id_of(fields)}", request_id, started)
         self._count()
         return None
+
+    async def _decided(self, question: Question, path: bytes) -> Decision | None:
+        """Return a decision that was at hand or that Keto gave; None: the long way has more."""
+        decision = self._decisions.at_hand(question)
+        if decision is not None or not self._decisions.only_needs_keto(question):
+            return decision
+        try:
+            return await self._decisions.decide(Asking(question), members_only=path == _OURS)
+        except RefusedError:
+            return None
 
     def _count(self) -> None:
         self._answered += 1
@@ -127,6 +137,10 @@ def _question(scope: Scope, body: bytes) -> Question | None:
 
 
 async def _send(send: Send, path: bytes, decision: Decision, request_id: str) -> None:
+    if decision.reason is Reason.UNKNOWN and path != _OURS:
+        answer = problem(UPSTREAM_TEMPORARY, on_ory_path=True)
+        await Reply(send, [(b"x-request-id", request_id.encode())]).whole(answer)
+        return
     is_ours = path == _OURS
     allowed = {"allowed": decision.allowed}
     text = json.dumps(shown(decision) if is_ours else allowed).encode()
