@@ -1,9 +1,10 @@
 """Decisions on permissions beside plain Keto and PyCasbin, all in one run.
 
-Real PostgreSQL and Keto with some members and about ten tuples each. Everything that serves has one
-core together, the load has the other. PyCasbin is asked where it is (`pip install casbin`).
+Real PostgreSQL and Keto with some members and about ten tuples each. Rates: everything that serves
+has one core together, the load has the other. The rest: all have all cores. PyCasbin is asked where
+it is installed (`pip install casbin`).
 
-    python -m benchmarks.decisions [--members 10000] [--seconds 3] [--questions 20000]
+    python -m benchmarks.decisions [--members 10000] [--seconds 3] [--questions 200000]
 """
 
 import argparse
@@ -11,12 +12,14 @@ import asyncio
 import hashlib
 import importlib.util
 import json
+import os
 import random
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -45,12 +48,15 @@ def settings_for(database_url: str, valkey_url: str, keto_url: str) -> Any:
     )
 
 
-def serve_edge(database_url: str, valkey_url: str, keto_url: str, port: int) -> None:
+def serve_edge(
+    on_one_core: bool, database_url: str, valkey_url: str, keto_url: str, port: int
+) -> None:
     from integration.edge.assembly import make_edge  # noqa: PLC0415 - only in its own process
     from integration.edge.protocol import EdgeProtocol  # noqa: PLC0415
 
     edge = make_edge(settings_for(database_url, valkey_url, keto_url))
-    serve(edge, port, core=PROXY_CORE, http=EdgeProtocol, ws="none")
+    core = PROXY_CORE if on_one_core else None
+    serve(edge, port, core=core, http=EdgeProtocol, ws="none")
 
 
 def ours(question: Question) -> dict[str, str]:
@@ -235,9 +241,8 @@ async def in_process(within: InProcess, world: PlatformWorld, count: int, keto: 
 
     traffic = world.traffic(seed=5)
     chance = random.Random(6)
-    for question in islice(traffic, count):
-        if within.decisions.at_hand(question) is None:
-            await within.decisions.decide(Asking(question))
+    for _ in range(count // 200):
+        await within.decisions.decide_all([Asking(each) for each in islice(traffic, 200)])
     found = 0
     for question in islice(traffic, count):
         if chance.random() < 0.01:
@@ -317,24 +322,35 @@ def casbin_of(world: PlatformWorld) -> Any:
     return enforcer
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--members", type=int, default=10_000)
-    parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement")
-    parser.add_argument("--questions", type=int, default=20_000, help="for the hit rate")
-    given = parser.parse_args()
-    with ExitStack() as stack:
-        run_on(PROXY_CORE)  # what is started from here on inherits it
-        from integration.db.migrations.upgrade import upgrade  # noqa: PLC0415
-        from tests.conftest import _embedded  # noqa: PLC0415
-        from tests.keto.server import keto_running  # noqa: PLC0415
+@dataclass(frozen=True)
+class Place:
+    """Where everything is."""
 
+    world: PlatformWorld
+    edge: str
+    keto: str
+    database_url: str
+    valkey_url: str
+
+
+@contextmanager
+def placed(members: int, *, on_one_core: bool) -> Iterator[Place]:
+    """Run PostgreSQL, Valkey, Keto and an edge, filled."""
+    from integration.db.migrations.upgrade import upgrade  # noqa: PLC0415
+    from tests.conftest import _embedded  # noqa: PLC0415
+    from tests.keto.server import keto_running  # noqa: PLC0415
+
+    cores = os.sched_getaffinity(0)
+    with ExitStack() as stack:
+        stack.callback(os.sched_setaffinity, 0, cores)
+        if on_one_core:
+            run_on(PROXY_CORE)  # what is started from here on inherits it
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         databases = _embedded(stack, folder)
         database_url = databases.new_database()
         upgrade(database_url)
         keto = stack.enter_context(keto_running(databases.new_database(), folder))
-        world = PlatformWorld(given.members)
+        world = PlatformWorld(members)
         tuples = world.load(keto.write_url, database_url)
         with psycopg.connect(database_url) as connection:
             connection.execute(
@@ -342,21 +358,33 @@ def main() -> None:
                 " VALUES ('0123456789abcdef', %s, 'benchmark', '{permissions:read}', now())",
                 (hashlib.sha256(KEY.encode()).digest(),),
             )
-        port = free_port()
-        keto_url = str(keto.read_url).rstrip("/")
-        where = (database_url, databases.valkey_url, keto_url)
-        stack.enter_context(serving(serve_edge, *where, port))
-        run_on(LOAD_CORE)
-        edge = f"http://127.0.0.1:{port}"
-        print(f"{given.members} members, {tuples} tuples\n")
-        over_http(edge, keto_url, world, given.seconds)
-        uncached_rates(edge, keto_url, world, given.seconds)
-        uncached(edge, keto_url, world, 300)
-        batches(edge, world, 5)
+        port, keto_url = free_port(), str(keto.read_url).rstrip("/")
+        where = (database_url, databases.valkey_url)
+        stack.enter_context(serving(serve_edge, on_one_core, *where, keto_url, port))
+        if on_one_core:
+            run_on(LOAD_CORE)
+        servers = "on one core" if on_one_core else "on all cores"
+        print(f"{members} members, {tuples} tuples, servers {servers}", flush=True)
+        yield Place(world, f"http://127.0.0.1:{port}", keto_url, *where)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--members", type=int, default=10_000)
+    parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement")
+    parser.add_argument("--questions", type=int, default=200_000, help="for the hit rate")
+    given = parser.parse_args()
+    with placed(given.members, on_one_core=True) as place:
+        over_http(place.edge, place.keto, place.world, given.seconds)
+        uncached_rates(place.edge, place.keto, place.world, given.seconds)
+    with placed(given.members, on_one_core=False) as place:
+        uncached(place.edge, place.keto, place.world, 300)
+        batches(place.edge, place.world, 5)
 
         async def inside() -> None:
+            where = (place.database_url, place.valkey_url, place.keto)
             async with InProcess(*where) as within:
-                await in_process(within, world, given.questions, keto_url)
+                await in_process(within, place.world, given.questions, place.keto)
 
         asyncio.run(inside())
 

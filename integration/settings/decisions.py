@@ -20,10 +20,10 @@ class DecisionSettings(BaseSettings):
         default=64 * 1024 * 1024, description="Memory for remembered decisions, in each edge."
     )
     decision_cache_lifetime: timedelta = Field(
-        default=timedelta(seconds=30),
+        default=timedelta(minutes=5),
         gt=timedelta(0),
         description="Longest a decision is remembered. What Kleis changes is heard at once; this "
-        "bounds how late a tuple written straight into Keto is seen.",
+        "bounds how late a tuple is seen that was written straight into Keto.",
     )
     decision_last_known: timedelta = Field(
         default=timedelta(0),
