@@ -31,6 +31,7 @@ bench: .venv/test.stamp ## The long benchmarks of docs/performance.md; wants a q
 	$(BIN)/python -m benchmarks.limiter
 	$(BIN)/python -m benchmarks.decisions
 	$(BIN)/python -m benchmarks.decision_races
+	$(BIN)/python -m benchmarks.kit_verification
 	$(BIN)/python -m benchmarks.tuple_loading
 
 examples: .venv/test.stamp ## The examples with reverse proxies, run with those that are installed

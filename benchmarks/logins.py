@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 import aiohttp
 import httpx
 
-from benchmarks.stage import closed_loop, open_loop_in_turns, percentile
+from benchmarks.stage import closed_loop, cpu_seconds, open_loop_in_turns, percentile
 from tests.private_stack import PrivateStack
 
 CONNECTIONS = 4
@@ -87,8 +87,12 @@ def throughput(ways: Ways, seconds: float) -> float:
     return middle["direct"]
 
 
-def added(what: str, ways: Ways, rate: float, seconds: float) -> None:
-    """Print what the edge adds: the median of the differences of each turn, and of both p99."""
+def added(what: str, ways: Ways, rate: float, seconds: float) -> int:
+    """Print what the edge adds: the median of the differences of each turn, and of both p99.
+
+    Returns:
+        How many turns there were.
+    """
     waits = asyncio.run(open_loop_in_turns(ways, rate=rate, seconds=seconds))
     pairs = list(zip(waits["edge"], waits["direct"], strict=True))
     p50 = statistics.median(edge - direct for edge, direct in pairs)
@@ -96,6 +100,7 @@ def added(what: str, ways: Ways, rate: float, seconds: float) -> None:
     print(f"added to {what} at {rate:.1f}/s: p50 {p50:+.1f} ms of", end=" ")
     print(f"{statistics.median(waits['direct']):.1f};", end=" ")
     print(f"p99 {p99['edge'] - p99['direct']:+.1f} ms of {p99['direct']:.1f} ({len(pairs)} pairs)")
+    return len(pairs)
 
 
 def main() -> None:
@@ -104,17 +109,23 @@ def main() -> None:
     parser.add_argument("--cost", type=int, default=12, help="of bcrypt, for how many go")
     parser.add_argument("--cost-of-added", type=int, default=4, help="of bcrypt, for what is added")
     given = parser.parse_args()
-    with running(given.cost) as (ways, _):
+    with running(given.cost) as (ways, _, _):
         throughput(ways, given.seconds)
-    with running(given.cost_of_added) as (ways, starts):
+    with running(given.cost_of_added) as (ways, starts, edge):
         half = throughput(ways, given.seconds / 4) / 2
-        added("a login", ways, half, given.seconds)
-        added("the start of a flow", starts, half, given.seconds)
+        for what, each in {"a login": ways, "the start of a flow": starts}.items():
+            before = cpu_seconds(edge)
+            turns = added(what, each, half, given.seconds)
+            spent = (cpu_seconds(edge) - before) / turns
+            print(f"computed by the edge for {what}: {spent * 1000:.1f} ms")
 
 
 @contextmanager
-def running(cost: int) -> Iterator[tuple[Ways, Ways]]:
-    """Run a stack; return logins and starts of flows, each straight at Kratos and by the edge."""
+def running(cost: int) -> Iterator[tuple[Ways, Ways, int]]:
+    """Run a stack; return logins and starts of flows, each straight at Kratos and by the edge.
+
+    The last is the number of the edge's process.
+    """
     with tempfile.TemporaryDirectory() as folder:
         stack = PrivateStack(Path(folder), {"KLEIS_BCRYPT_COST": str(cost)})
         try:
@@ -125,6 +136,7 @@ def running(cost: int) -> Iterator[tuple[Ways, Ways]]:
             yield (
                 {name: login(base, credentials) for name, base in bases.items()},
                 {name: fetch(base) for name, base in bases.items()},
+                stack.pids()["edge"],
             )
         finally:
             stack.close()

@@ -126,6 +126,12 @@ def percentile(values: list[float], percent: int) -> float:
     return statistics.quantiles(values, n=100)[percent - 1]
 
 
+def cpu_seconds(pid: int) -> float:
+    """Return what a process has computed so far. Linux only."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def resident_megabytes(pid: int) -> float:
     """Return what a process holds in memory. Linux only."""
     text = Path(f"/proc/{pid}/status").read_text()

@@ -6,6 +6,7 @@ from fastapi.responses import Response
 from hooks import replies
 from hooks.authentication import FromKratos
 from hooks.payloads import LoginSubmitted
+from integration import password_changes
 from integration.db import members
 from integration.dependencies import Transaction
 from policies.decisions import Deny
@@ -19,5 +20,8 @@ router = APIRouter(prefix="/hooks/login", dependencies=[FromKratos])
 def login_submitted(payload: LoginSubmitted, session: Transaction) -> Response:
     """Blocking, after the credentials were right: our state decides, not Kratos'."""
     member = members.get(session, payload.identity_id)
-    decision = decide_login(None if member is None else Status(member.status))
+    decision = decide_login(
+        None if member is None else Status(member.status),
+        is_forgetting=password_changes.is_forgetting(session, payload.identity_id),
+    )
     return replies.refuse(decision) if isinstance(decision, Deny) else replies.go_on()

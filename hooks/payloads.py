@@ -98,8 +98,8 @@ class VerificationCompleted(HookPayload):
     identity_id: UUID
     traits: Traits
     verified: bool
-    pending_email: Text
-    pending_verified: bool
+    pending_email: Text = ""
+    pending_verified: bool = False
 
 
 class RecoverySubmitted(HookPayload):

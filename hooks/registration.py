@@ -17,11 +17,13 @@ from hooks.payloads import (
     Traits,
 )
 from integration import members
-from integration.db import passwords
+from integration.db import email_changes, passwords
 from integration.dependencies import Transaction, UsesServices
 from integration.rules import registration_rules
+from integration.services import Services
 from policies.authority import Role
 from policies.decisions import Decision, Deny, decide_all
+from policies.email_changes import decide_free
 from policies.lifecycle import Actor, Status
 from policies.passwords import decide_by_verdict
 from policies.registration import decide_registration, new_member
@@ -30,10 +32,11 @@ router = APIRouter(prefix="/hooks/registration", dependencies=[FromKratos])
 
 
 @router.post("/submitted")
-def registration_submitted(payload: RegistrationSubmitted, services: UsesServices) -> Response:
+def registration_submitted(
+    payload: RegistrationSubmitted, session: Transaction, services: UsesServices
+) -> Response:
     """The person waits for this answer. Nothing is written: nothing exists yet."""
-    rules = registration_rules(services.settings)
-    return _answer(decide_registration(payload.traits.to_attempt(), rules))
+    return _answer(_on_traits(session, payload, services))
 
 
 @router.post("/password/submitted")
@@ -41,12 +44,18 @@ def registration_password_submitted(
     payload: RegistrationPasswordSubmitted, session: Transaction, services: UsesServices
 ) -> Response:
     """The same with a password: what the edge said of it counts, and silence is a no."""
-    rules = registration_rules(services.settings)
     verdict = passwords.verdict(session, payload.attempt, flow_id=payload.flow_id, identity_id=None)
-    return _answer(
-        decide_all(
-            decide_registration(payload.traits.to_attempt(), rules), decide_by_verdict(verdict)
-        )
+    on_traits = _on_traits(session, payload, services)
+    return _answer(decide_all(on_traits, decide_by_verdict(verdict)))
+
+
+def _on_traits(session: Session, payload: RegistrationSubmitted, services: Services) -> Decision:
+    attempt = payload.traits.to_attempt()
+    email = attempt.email.strip().lower()
+    reserved = email_changes.is_reserved(session, email, but_for=None, now=services.now())
+    return decide_all(
+        decide_registration(attempt, registration_rules(services.settings)),
+        decide_free(is_reserved=reserved),
     )
 
 

@@ -3,14 +3,16 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Header
 from pydantic import Field
 from sqlalchemy.orm import Session
 
 from hooks.authentication import FromKratos
-from hooks.payloads import HookPayload
+from hooks.payloads import HookPayload, Text
 from integration import members
+from integration.db import authority_audit
 from integration.db import members as member_rows
+from integration.db.authority_audit import By
 from integration.dependencies import Transaction, UsesServices
 from integration.errors import ConflictError, NotFoundError
 from integration.services import Services
@@ -22,6 +24,8 @@ from policies.tuple_writes import MAX_OPERATIONS
 
 router = APIRouter(prefix="/hooks/relation-tuples", dependencies=[FromKratos])
 
+_ACTION = "role.assigned"
+
 
 class RoleChange(HookPayload):
     """What tuples say about one member."""
@@ -32,20 +36,31 @@ class RoleChange(HookPayload):
 
 
 class RoleChanges(HookPayload):
-    """What one call says."""
+    """What one call says.
 
+    Attributes:
+        api_key_id: Public id of the key it came with.
+    """
+
+    api_key_id: Text
     changes: Annotated[tuple[RoleChange, ...], Field(max_length=MAX_OPERATIONS)]
 
 
 @router.post("/roles", status_code=204)
-def roles_written(payload: RoleChanges, session: Transaction, services: UsesServices) -> None:
+def roles_written(
+    payload: RoleChanges,
+    session: Transaction,
+    services: UsesServices,
+    x_request_id: Annotated[str, Header()] = "",
+) -> None:
     """Give members the roles that the tuples say, all in one transaction."""
+    by = By(f"key:{payload.api_key_id}", x_request_id)
     # In one order everywhere, or two transactions wait for each other.
     for change in sorted(payload.changes, key=lambda each: each.identity_id):
-        _assign(session, services, change)
+        _assign(session, services, change, by)
 
 
-def _assign(session: Session, services: Services, change: RoleChange) -> None:
+def _assign(session: Session, services: Services, change: RoleChange, by: By) -> None:
     member = member_rows.lock(session, change.identity_id)
     if member is None:
         raise NotFoundError("There is no such member.", detail=str(change.identity_id))
@@ -53,4 +68,11 @@ def _assign(session: Session, services: Services, change: RoleChange) -> None:
     role = decide_new_role(Status(member.status), Role(member.role), wanted)
     if isinstance(role, Deny):
         raise ConflictError(role.reasons[0].text, detail=role.reasons[0].code)
-    members.assign_role(session, change.identity_id, role, now=services.now())
+    if role == member.role:
+        return
+    now, before = services.now(), {"role": member.role}
+    members.assign_role(session, change.identity_id, role, now=now)
+    after = {"role": str(role)}
+    authority_audit.record(
+        session, by, _ACTION, change.identity_id, now=now, before=before, after=after
+    )

@@ -17,7 +17,7 @@ from policies.decisions import (
     EndSession,
     EndSessions,
     FollowEmailChange,
-    ForgetPassword,
+    ForgetCredentials,
     PublishEvent,
     SendMail,
     SyncAuthority,
@@ -36,7 +36,7 @@ LANES: dict[type[Effect], str] = {
     EndOlderSessions: "sessions",
     DeleteIdentity: "identity",
     FollowEmailChange: "identity",
-    ForgetPassword: "identity",
+    ForgetCredentials: "identity",
     SendMail: "mail",
     PublishEvent: "event",
 }
@@ -49,7 +49,7 @@ KINDS: dict[str, type[Effect]] = {
     "end_older_sessions": EndOlderSessions,
     "delete_identity": DeleteIdentity,
     "follow_email_change": FollowEmailChange,
-    "forget_password": ForgetPassword,
+    "forget_credentials": ForgetCredentials,
     "send_mail": SendMail,
     "publish_event": PublishEvent,
 }
@@ -114,6 +114,11 @@ def record_reconciliation(session: Session, identity_id: UUID, *, now: datetime)
         payload={},
         now=now,
     )
+
+
+def kind_of(effect: type[Effect]) -> str:
+    """Return what rows of such effects have as their kind."""
+    return _KIND_OF[effect]
 
 
 def restore(row: OutboxEffect) -> Effect:

@@ -8,6 +8,9 @@
     ├── ForbiddenError            the caller is known and may not
     │   ├── SecondFactorNeededError     not before a second factor is given
     │   └── ReauthenticationRequiredError not before it proves again who it is
+    ├── WrongPasswordError        the caller's present password is another one
+    ├── DeniedError               a policy said no, for reasons the caller can do something about
+    ├── LimitedError              too often; the same may be tried again after a while
     ├── UpstreamUnavailableError  Kratos, Keto or a mail server did not answer; worth retrying
     ├── UpstreamRefusedError      one of them said no; retrying cannot help
     ├── BusyError                 another writer holds what is needed; worth retrying
@@ -20,6 +23,8 @@ for clients, `hooks.replies` for Kratos, `integration.cli` for operators.
 
 from collections.abc import Mapping
 from typing import ClassVar
+
+from policies.decisions import Reason
 
 
 class KleisError(Exception):
@@ -78,6 +83,31 @@ class ReauthenticationRequiredError(ForbiddenError):
     """Kratos' own name: its clients know what to do."""
 
     code = "session_refresh_required"
+
+
+class WrongPasswordError(KleisError):
+    code = "current_password_wrong"
+
+
+class DeniedError(KleisError):
+    """Carries the reasons, each with its own code and field."""
+
+    code = "denied"
+
+    def __init__(self, reasons: tuple[Reason, ...]) -> None:
+        super().__init__(reasons[0].text, detail=",".join(reason.code for reason in reasons))
+        self.reasons = reasons
+
+
+class LimitedError(KleisError):
+    """Carries for how long, in whole seconds, and how the edge calls it."""
+
+    code = "too_many_requests"
+
+    def __init__(self, message: str, *, retry_after: str, problem: str = "") -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        self.problem = problem or self.code
 
 
 class UpstreamUnavailableError(KleisError):

@@ -101,11 +101,12 @@ def verify(session: Session, identity_id: UUID, *, actor: Actor, now: datetime) 
 
 
 def resend(session: Session, identity_id: UUID, *, now: datetime) -> bool:
-    """Let an expired member wait for its code again; False when it is not expired."""
+    """Let an expired member wait for its code again; False when it is not, or for too long."""
     member = members.lock(session, identity_id)
     if member is None:
         return False
-    walk = decide_resend(Status(member.status), Actor.MEMBER)
+    age = now - member.registered_at
+    walk = decide_resend(Status(member.status), Actor.MEMBER, age=age)
     if isinstance(walk, Deny) or not walk:
         return False
     _take(session, member, walk, Actor.MEMBER, reason="", now=now)

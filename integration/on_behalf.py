@@ -1,8 +1,8 @@
-"""How the service drives a flow through the edge without becoming the client itself.
+"""For whom the service asks the edge: a client's address, signed, good for half a minute.
 
-The one-call login and registration go through the same guards as everybody's: the service asks
-the edge, over the private network, and says for whose address. The edge believes it for a
-signature with a key of `KLEIS_SECRET`, made for this path and this half minute; anybody else's is
+The service drives flows of Kratos through the edge like everybody else, so that the same guards
+count them. They count by the address of the client, which only the service knows then. The edge
+believes it for a signature with a key of `KLEIS_SECRET`, made for this path; anybody else's is
 ignored, and none is passed on.
 """
 

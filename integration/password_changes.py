@@ -1,16 +1,23 @@
-"""What follows when a member changed its password, recorded with the change."""
+"""What follows when a member changed its password, and passwords that must not work any more."""
 
+import secrets
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
+from argon2 import PasswordHasher
 from sqlalchemy.orm import Session
 
 from integration import effects
-from integration.db import inbox, member_sessions, members, passwords, security_events
+from integration.db import inbox, member_sessions, members, outbox, passwords, security_events
+from integration.services import Services
 from policies import user_agents
-from policies.decisions import EndOlderSessions, PublishEvent, SendMail
+from policies.decisions import EndOlderSessions, ForgetCredentials, PublishEvent, SendMail
+from policies.lifecycle import Status
 from policies.security_events import Kind
 
+_FORGETTING = effects.kind_of(ForgetCredentials)
+# Of 256 random bits: nobody guesses them, whatever the hash costs.
+_CHEAP = PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1)
 # Kratos ends the other sessions before it answers, the edge the caller's own once the answer is
 # sent. This comes after both and finds something to do only where one of them failed.
 _SURELY_AFTER = timedelta(seconds=1)
@@ -46,3 +53,34 @@ def record(session: Session, identity_id: UUID, attempt_id: UUID | None, *, now:
     security_events.record(session, identity_id, Kind.PASSWORD_CHANGED, device, now)
     follows = (SendMail("password_changed", facts), PublishEvent("member.password_changed"))
     effects.record(session, identity_id, follows, now=now)
+
+
+def is_forgetting(session: Session, identity_id: UUID) -> bool:
+    """Tell whether a member's password should have stopped working, and no other was set since."""
+    waiting = outbox.undone_of(session, identity_id, _FORGETTING)
+    if waiting is None:
+        return False
+    before = datetime.fromisoformat(waiting.payload["before"])
+    return not security_events.has_since(session, identity_id, Kind.PASSWORD_CHANGED, before)
+
+
+def forget(services: Services, identity_id: UUID, *, before: datetime) -> None:
+    """Make a password that nobody should know, and links to providers, stop working.
+
+    The caller holds the identity's lock.
+
+    Args:
+        before: A password that was changed later is the owner's and stays. Changes hold the same
+            lock until they are recorded.
+    """
+    with services.transaction() as session:
+        member = members.get(session, identity_id)
+        if member is None or member.status == Status.DELETED:
+            return
+        is_new = security_events.has_since(session, identity_id, Kind.PASSWORD_CHANGED, before)
+    if services.kratos.get(identity_id) is None:
+        return
+    services.kratos.changes.remove_provider_links(identity_id)
+    if not is_new:
+        unknown = _CHEAP.hash(secrets.token_urlsafe(32))
+        services.kratos.changes.put_password_hash(identity_id, unknown)

@@ -16,7 +16,7 @@ from integration.epoch_channel import EpochBell
 from integration.ory.keto import Keto
 from integration.ory.kratos import Kratos
 from integration.ory.kratos_flows import KratosFlows
-from integration.ory.native_flows import NativeFlows
+from integration.ory.own_edge import OwnEdge
 from integration.ory.transport import make_client
 from integration.settings import Settings
 
@@ -34,8 +34,8 @@ class Services:
     session_factory: SessionFactory
     kratos: Kratos
     flows: KratosFlows
-    native_flows: NativeFlows
     keto: Keto
+    edge: OwnEdge
     ring: Ring
     bell: Bell
     check_broker: Callable[[], None]
@@ -71,14 +71,13 @@ def make_services(settings: Settings, *, pool_size: int = 10) -> Services:
         session_factory=sessions.make_session_factory(engine),
         kratos=Kratos(admin=client(settings.kratos_admin_url), public=public),
         flows=KratosFlows(public),
-        native_flows=NativeFlows(
-            client(settings.edge_url, settings.forward_timeout),
-            secret=settings.secret.get_secret_value(),
-        ),
         keto=Keto(
             read=client(settings.keto_read_url),
             write=client(settings.keto_write_url),
-            turn=lambda: locks.tuple_lock(engine, timeout=settings.database_timeout),
+            turn=lambda left: locks.tuple_lock(engine, timeout=left or settings.database_timeout),
+        ),
+        edge=OwnEdge(
+            client(settings.edge_url, settings.forward_timeout), settings.secret.get_secret_value()
         ),
         ring=Doorbell(celery),
         bell=EpochBell(settings.valkey_url.get_secret_value()),

@@ -45,6 +45,11 @@ class SessionCaller(Caller):
     kratos_session: KratosSession
 
 
+def credentials(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return those headers by which Kratos recognises a session."""
+    return {name: headers[name] for name in _CREDENTIALS if name in headers}
+
+
 def of_session(services: Services, headers: Mapping[str, str]) -> SessionCaller:
     """Ask Kratos for the session and our own tables for the rest: all must say yes.
 
@@ -56,7 +61,7 @@ def of_session(services: Services, headers: Mapping[str, str]) -> SessionCaller:
         ForbiddenError: the member's state does not let it in.
         SecondFactorNeededError: the session is good for nothing before a second factor.
     """
-    given = {name: headers[name] for name in _CREDENTIALS if name in headers}
+    given = credentials(headers)
     kratos_session = services.kratos.whoami(given) if given else None
     if kratos_session is None:
         raise UnauthenticatedError("Please log in.")

@@ -80,8 +80,8 @@ class FollowEmailChange:
 
 
 @dataclass(frozen=True, slots=True)
-class ForgetPassword:
-    """Replace the password in Kratos by one that nobody knows, unless one was set since.
+class ForgetCredentials:
+    """Make what somebody may know or have stop working: the password, links to providers.
 
     Attributes:
         before: ISO 8601, with its offset. A password that was set later is kept.
@@ -127,7 +127,7 @@ Effect: TypeAlias = (
     | EndOlderSessions
     | DeleteIdentity
     | FollowEmailChange
-    | ForgetPassword
+    | ForgetCredentials
     | SendMail
     | PublishEvent
 )

@@ -17,7 +17,7 @@ ASKS = ((timedelta(hours=1), 5), (timedelta(days=1), 10))
 """How often a member may ask, by span: each time a mail goes to an address of its choice."""
 
 _POINTER = "#/traits/email"
-_TAKEN = Reason(
+TAKEN = Reason(
     "email_taken",
     "This e-mail address is taken. If the account is yours, log in instead.",
     _POINTER,
@@ -128,7 +128,7 @@ def decide_no_change(before: RegistrationAttempt, after: RegistrationAttempt) ->
 
 def decide_free(*, is_reserved: bool) -> Decision:
     """Decide whether an address may be somebody's at all; the words are as for a taken one."""
-    return Deny((_TAKEN,)) if is_reserved else Allow()
+    return Deny((TAKEN,)) if is_reserved else Allow()
 
 
 def decide_step(change: Change, found: InKratos, *, is_active: bool, now: datetime) -> Step | None:

@@ -47,8 +47,11 @@ _MAY_RECOVER = frozenset(
 )
 
 
-def decide_login(status: Status | None) -> Decision:
+def decide_login(status: Status | None, *, is_forgetting: bool = False) -> Decision:
     """Decide whether a member in this state may have a session; None has no row with us yet.
+
+    Args:
+        is_forgetting: Its credentials are about to stop working.
 
     Returns:
         Allow for the active alone; else a denial with one of the codes `email_not_verified`,
@@ -56,7 +59,7 @@ def decide_login(status: Status | None) -> Decision:
         `account_deleted` and `account_not_ready`.
     """
     if status is Status.ACTIVE:
-        return Allow()
+        return Deny((_NOT_READY,)) if is_forgetting else Allow()
     return Deny((_LOGIN_REFUSALS[status],))
 
 

@@ -29,6 +29,7 @@ class IdentityFacts:
         age: Since it was created.
         metadata_status: `metadata_public.status`, whatever stands there.
         metadata_role: `metadata_public.role`, whatever stands there.
+        address_waits: It has a `pending_email` that is proven, or that we were not told of.
     """
 
     enabled: bool
@@ -36,6 +37,7 @@ class IdentityFacts:
     age: timedelta
     metadata_status: str | None
     metadata_role: str | None
+    address_waits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,11 @@ class RepairIdentity:
     enabled: bool
 
 
+@dataclass(frozen=True, slots=True)
+class FinishEmailChange:
+    """Do what the member's change of address waits for: a hook of it was lost."""
+
+
 Repair: TypeAlias = (
     RegisterMember
     | ActivateMember
@@ -127,6 +134,7 @@ Repair: TypeAlias = (
     | RepairAuthority
     | RepairSessions
     | RepairIdentity
+    | FinishEmailChange
 )
 
 _UNVERIFIED = frozenset({Status.PENDING_REGISTRATION, Status.PENDING_VERIFICATION, Status.EXPIRED})
@@ -201,6 +209,8 @@ def _state_and_drift(
     yield from _identity(identity, member)
     if facts.sessions and not may_have_session(member.status):
         yield RepairSessions()
+    if identity.address_waits:
+        yield FinishEmailChange()
 
 
 def _authority(facts: Facts, wanted: frozenset[RelationTuple]) -> Iterator[Repair]:

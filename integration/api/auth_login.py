@@ -5,13 +5,13 @@ from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from integration import member_tickets
-from integration.api.clients import CallingClient
-from integration.api.driven_flows import flow_client, invalid, refused_before
+from integration.api.clients import AskedFor, CallingClient
+from integration.api.driven_flows import invalid, refused_before
 from integration.api.me import ProfileView
 from integration.api.problems import problem
 from integration.api.tokens import NO_STORE, TokensView, view
@@ -22,7 +22,7 @@ from integration.errors import SecondFactorNeededError, UpstreamUnavailableError
 from integration.ory.flow_messages import INVALID_CREDENTIALS, complaints
 from integration.ory.kratos_flows import FlowKind
 from integration.ory.kratos_models import KratosSession
-from integration.ory.native_flows import FlowAnswer
+from integration.ory.own_edge import FlowAnswer
 from integration.services import Services
 from integration.tokens import issuing
 from integration.tokens.clients import Client
@@ -77,7 +77,7 @@ class LoggedInView(BaseModel):
 @router.post("/login", response_model=LoggedInView)
 def log_in(
     wanted: Login,
-    request: Request,
+    asked_for: AskedFor,
     client: CallingClient,
     services: UsesServices,
     key_ring: UsesKeyRing,
@@ -93,7 +93,7 @@ def log_in(
         "identifier": wanted.identifier,
         "password": wanted.password,
     }
-    answer = services.native_flows.submit(FlowKind.LOGIN, body, flow_client(request, client))
+    answer = services.edge.native(FlowKind.LOGIN, asked_for, **body)
     if answer.status != HTTPStatus.OK:
         return refused_before(answer) or _refused(services, answer, wanted.identifier)
     return _logged_in(services, key_ring, answer.body, client, application)

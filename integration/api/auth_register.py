@@ -4,11 +4,11 @@ from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
-from integration.api.clients import CallingClient
-from integration.api.driven_flows import flow_client, invalid, refused_before
+from integration.api.clients import AskedFor
+from integration.api.driven_flows import invalid, refused_before
 from integration.db import members
 from integration.dependencies import UsesServices
 from integration.errors import UpstreamUnavailableError
@@ -54,15 +54,13 @@ class RegisteredView(BaseModel):
 
 
 @router.post("/register", status_code=HTTPStatus.CREATED, response_model=RegisteredView)
-def register(
-    wanted: Registration, request: Request, client: CallingClient, services: UsesServices
-) -> Any:
+def register(wanted: Registration, asked_for: AskedFor, services: UsesServices) -> Any:
     """Register by Kratos' native flow, through the guards that everybody passes.
 
     422 with `errors` by field; 429 with `Retry-After`."""
     traits = wanted.model_dump(include=set(_TRAITS), exclude_none=True)
     body = {"method": "password", "password": wanted.password, "traits": traits}
-    answer = services.native_flows.submit(FlowKind.REGISTRATION, body, flow_client(request, client))
+    answer = services.edge.native(FlowKind.REGISTRATION, asked_for, **body)
     if answer.status != HTTPStatus.OK:
         return refused_before(answer) or _refused(answer.body)
     identity_id = UUID(answer.body["identity"]["id"])

@@ -6,11 +6,14 @@ from fastapi import Depends, Request
 
 from integration.dependencies import UsesServices
 from integration.errors import InvalidInputError
+from integration.ory.own_edge import AskingClient
+from integration.session_callers import credentials
 from integration.tokens import dpop
 from integration.tokens.clients import Client
 from integration.tokens.dpop import DpopClaim, InvalidProofError
 from integration.tokens.signer import issuer
 
+_UNKNOWN = "0.0.0.0"  # noqa: S104 - nobody listens there
 # Set by the edge alone (integration/edge/forwarding.py).
 _ADDRESS = "true-client-ip"
 _PROOF = "dpop"
@@ -29,6 +32,16 @@ def read_client(request: Request, services: UsesServices) -> Client:
     )
 
 
+def read_asking(request: Request) -> AskingClient:
+    """Return for whom the edge is asked, with the credentials of its session."""
+    return AskingClient(
+        address=request.headers.get(_ADDRESS) or _UNKNOWN,
+        user_agent=request.headers.get("user-agent", ""),
+        request_id=request.headers.get("x-request-id", ""),
+        credentials=credentials(request.headers),
+    )
+
+
 def _proof(request: Request, services: UsesServices) -> DpopClaim | None:
     proofs = request.headers.getlist(_PROOF)
     if not proofs:
@@ -43,3 +56,4 @@ def _proof(request: Request, services: UsesServices) -> DpopClaim | None:
 
 
 CallingClient = Annotated[Client, Depends(read_client)]
+AskedFor = Annotated[AskingClient, Depends(read_asking)]

@@ -4,22 +4,11 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import Request
 from fastapi.responses import JSONResponse
 
 from integration.api.problems import problem
 from integration.ory.flow_messages import FlowComplaint
-from integration.ory.native_flows import FlowAnswer, FlowClient
-from integration.tokens.clients import Client
-
-
-def flow_client(request: Request, client: Client) -> FlowClient:
-    """Return for whom a flow is driven."""
-    return FlowClient(
-        address=client.address or "0.0.0.0",  # noqa: S104 - nobody listens: an unknown client
-        user_agent=client.user_agent,
-        request_id=request.headers.get("x-request-id", ""),
-    )
+from integration.ory.own_edge import FlowAnswer
 
 
 def refused_before(answer: FlowAnswer) -> JSONResponse | None:

@@ -22,6 +22,9 @@ STATUS_OF: dict[type[errors.KleisError], HTTPStatus] = {
     errors.ForbiddenError: HTTPStatus.FORBIDDEN,
     errors.SecondFactorNeededError: HTTPStatus.FORBIDDEN,
     errors.ReauthenticationRequiredError: HTTPStatus.FORBIDDEN,
+    errors.WrongPasswordError: HTTPStatus.FORBIDDEN,
+    errors.DeniedError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.LimitedError: HTTPStatus.TOO_MANY_REQUESTS,
     errors.UpstreamUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.UpstreamRefusedError: HTTPStatus.BAD_GATEWAY,
     errors.BusyError: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -56,6 +59,22 @@ def install(app: FastAPI) -> None:
         log.info("refused", code=error.problem, detail=error.detail or None)
         status = STATUS_OF[type(error)]
         return problem(status, error.problem, error.message, headers=None, **error.facts)
+
+    @app.exception_handler(errors.DeniedError)
+    def of_a_policy(_: Request, error: errors.DeniedError) -> JSONResponse:
+        log.info("refused", code=error.code, detail=error.detail)
+        faults = [
+            {"pointer": reason.pointer or "#/", "code": reason.code, "detail": reason.text}
+            for reason in error.reasons
+        ]
+        # One reason names the problem; several are told apart by their codes.
+        code = error.reasons[0].code if len(faults) == 1 else error.code
+        return problem(STATUS_OF[type(error)], code, error.message, errors=faults)
+
+    @app.exception_handler(errors.LimitedError)
+    def of_a_limit(_: Request, error: errors.LimitedError) -> JSONResponse:
+        wait = {"Retry-After": error.retry_after} if error.retry_after else None
+        return problem(STATUS_OF[type(error)], error.problem, error.message, headers=wait)
 
     @app.exception_handler(RequestValidationError)
     def of_input(_: Request, error: RequestValidationError) -> JSONResponse:

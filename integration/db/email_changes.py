@@ -26,6 +26,13 @@ def open_of(session: Session, identity_id: UUID) -> EmailChange | None:
     )
 
 
+def all_open(session: Session) -> frozenset[tuple[UUID, str]]:
+    """Return every member with an open change, with the address it asked for."""
+    statement = select(EmailChange.identity_id, EmailChange.new_email)
+    rows = session.execute(statement.where(EmailChange.state.in_(OPEN)))
+    return frozenset((identity_id, email) for identity_id, email in rows)
+
+
 def revertible(session: Session, identity_id: UUID, now: datetime) -> EmailChange | None:
     """Return the member's last change that is done and may still be taken back."""
     return session.scalar(

@@ -169,6 +169,20 @@ def is_pending(session: Session, identity_id: UUID, lanes: Sequence[str]) -> boo
     )
 
 
+def undone_of(session: Session, identity_id: UUID, kind: str) -> OutboxEffect | None:
+    """Return the newest effect of this kind that was not brought about yet, parked or not."""
+    return session.scalar(
+        select(OutboxEffect)
+        .where(
+            OutboxEffect.identity_id == identity_id,
+            OutboxEffect.kind == kind,
+            OutboxEffect.done_at.is_(None),
+        )
+        .order_by(OutboxEffect.seq.desc())
+        .limit(1)
+    )
+
+
 def undone(session: Session, *, parked_only: bool = False, limit: int = 100) -> list[OutboxEffect]:
     """Return undone effects, oldest first."""
     statement = select(OutboxEffect).where(OutboxEffect.done_at.is_(None))

@@ -10,6 +10,7 @@ from integration.edge.attempt_log import AttemptLog
 from integration.edge.database import Database
 from integration.edge.decisions.assembly import make_decisions
 from integration.edge.decisions.people import People
+from integration.edge.email_guard import EmailGuard
 from integration.edge.epochs import Epochs
 from integration.edge.exchange import Exchange
 from integration.edge.flow_ticket import FlowTicket
@@ -93,6 +94,7 @@ def make_edge(settings: Settings) -> ASGIApp:
         gate,
         second_factors,
         RegistrationProgress(database, reader),
+        EmailGuard(forwarder, public_url=public_url),
         passwords,
         learning,
         FlowTurns(reader),

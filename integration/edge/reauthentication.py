@@ -10,9 +10,8 @@ from urllib.parse import quote
 from integration.edge.asgi import Answer, RawHeaders
 from integration.edge.guards import Submit
 from integration.edge.problems import Refusal, json_answer
+from policies.step_up import PRIVILEGED_FOR
 
-# `selfservice.flows.settings.privileged_session_max_age` in kratos/kratos.yml.
-PRIVILEGED_FOR = timedelta(minutes=15)
 # The longest that may pass between our look at the session and Kratos': else both would differ.
 _MARGIN = timedelta(seconds=45)
 _CODE = "session_refresh_required"

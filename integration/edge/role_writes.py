@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 
 import structlog
 
+from integration.edge.api_keys import key_id_of
 from integration.edge.asgi import Answer
 from integration.edge.forwarding import Forwarder
 from integration.edge.problems import BUSY, UPSTREAM_TEMPORARY, Refusal, RefusedError
@@ -71,13 +72,14 @@ class RoleWrites:
             {"identity_id": subject, "assign": wanted.assign, "take": sorted(wanted.take)}
             for subject, wanted in roles.items()
         ]
+        document = {"api_key_id": key_id_of(request.headers), "changes": changes}
         return await self._forwarder.fetch(
             Upstream.HOOKS,
             _PATH,
             "",
             request,
             method="POST",
-            body=json.dumps({"changes": changes}).encode(),
+            body=json.dumps(document).encode(),
             extra=self._secret,
         )
 

@@ -85,12 +85,13 @@ class TupleAdmin:
         """
         # Read first: a slow sender must not hold the lock.
         body = await self._exchange.whole_body(request)
-        if request.method == "DELETE":
-            answer = await self._delete(request, route, pattern_of(self._model, request, body))
-        else:
-            answer = await self._change(request, route, writes_of(self._model, request, body))
-        await self._epochs.catch_up()
-        return answer
+        try:
+            if request.method == "DELETE":
+                return await self._delete(request, route, pattern_of(self._model, request, body))
+            return await self._change(request, route, writes_of(self._model, request, body))
+        finally:
+            # Also where nobody can say: Keto may have written.
+            await self._epochs.catch_up()
 
     async def _change(self, request: Request, route: Route, writes: TupleWrites) -> Answer:
         done = created(writes.insert[0]) if request.method == "PUT" else _NO_CONTENT

@@ -45,7 +45,7 @@ def follow(services: Services, identity_id: UUID) -> None:
         case Restore(old):
             _restore(services, change_id, current, old)
         case Withdraw(state):
-            services.kratos.withdraw_pending_email(identity_id)
+            services.kratos.changes.withdraw_pending_email(identity_id)
             _record(services, change_id, state)
         case Settle(state):
             _record(services, change_id, state)
@@ -73,9 +73,9 @@ def _next(services: Services, current: Identity) -> tuple[UUID | None, Step | No
 
 def _replace(services: Services, change_id: UUID, current: Identity, new: str) -> None:
     try:
-        services.kratos.put_email(current.id, new, has_pending=True)
+        services.kratos.changes.put_email(current.id, new, has_pending=True)
     except ConflictError:
-        services.kratos.withdraw_pending_email(current.id)
+        services.kratos.changes.withdraw_pending_email(current.id)
         _record(services, change_id, State.TAKEN)
         return
     _expect(services, current.id, new)
@@ -94,10 +94,12 @@ def _restore(services: Services, change_id: UUID, current: Identity, old: str) -
         since = services.now() if change is None else change.asked_at
         added = security_events.has_since(session, current.id, Kind.SECOND_FACTOR_ADDED, since)
     for kind in _SECOND_FACTORS if added else ():
-        services.kratos.remove_second_factor(current.id, kind)
+        services.kratos.changes.remove_second_factor(current.id, kind)
     has_pending = bool(current.pending_email)
     try:
-        services.kratos.put_email(current.id, old, has_pending=has_pending, is_verified=True)
+        services.kratos.changes.put_email(
+            current.id, old, has_pending=has_pending, is_verified=True
+        )
     except ConflictError:
         _record(services, change_id, State.LOST)
         return

@@ -19,7 +19,7 @@ from integration.settings import Settings
 from policies.decisions import (
     Effect,
     FollowEmailChange,
-    ForgetPassword,
+    ForgetCredentials,
     PublishEvent,
     SendMail,
 )
@@ -140,10 +140,16 @@ def revert(session: Session, change_id: UUID, *, now: datetime) -> EmailChange:
     change.state = State.REVERTING
     session.flush()
     member_sessions.end_all(session, identity_id, reason="email_reverted", now=now)
-    follows = (FollowEmailChange(), ForgetPassword(before=now.isoformat()))
+    follows = (FollowEmailChange(), ForgetCredentials(before=now.isoformat()))
     effects.record(session, identity_id, follows, now=now)
+    security_events.record(session, identity_id, Kind.PASSWORD_REMOVED, {}, now)
     epochs.move(session, identity_id)
     return change
+
+
+def is_revertible(change: EmailChange, now: datetime) -> bool:
+    """Tell whether `revert` would do something."""
+    return may_be_reverted(State(change.state), change.revertible_until, now)
 
 
 def reverted(session: Session, change: EmailChange, *, now: datetime) -> None:

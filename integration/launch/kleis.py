@@ -37,7 +37,7 @@ def settings_for(
         "keto_write_url": f"http://{HOST}:{stack.port_keto_write}/",
         "keto_opl_url": f"http://{HOST}:{stack.port_keto_opl}/",
         "service_url": f"http://{HOST}:{stack.port_service}/",
-        "edge_url": f"http://{HOST}:{stack.port_edge}/",
+        "edge_url": edge_url(stack) + "/",
         "hooks_url": f"http://{HOST}:{stack.port_hooks}/",
         "hook_secret": credentials.hook_secret,
         "secret": credentials.kleis_secret,

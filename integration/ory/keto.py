@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 import httpx
 
@@ -29,6 +29,7 @@ NAMESPACES = frozenset({"User", "Platform", "Channel", "Content", "Profile", "Pe
 _PAGE = 500
 _PLATFORM = {"namespace": PLATFORM_NAMESPACE, "object": PLATFORM_OBJECT}
 _GRANTS = {"namespace": PERMISSION_NAMESPACE, "relation": GRANTED}
+Turn: TypeAlias = Callable[[timedelta | None], AbstractContextManager[None]]
 _TUPLES = "/admin/relation-tuples"
 _DEADLOCK = "40P01"
 
@@ -41,11 +42,12 @@ class Keto:
         *,
         read: httpx.Client,
         write: httpx.Client,
-        turn: Callable[[], AbstractContextManager[None]],
+        turn: Turn,
         deadline: float | None = None,
     ) -> None:
         """Args:
-        turn: Held around each write; raises `BusyError` when it takes too long.
+        turn: Held around each write, waited for no longer than it is told (None: as long as
+            usual); raises `BusyError` when that is too long.
         deadline: Of every call, by `time.monotonic`; None: each has its own.
         """
         self._read = read
@@ -88,7 +90,7 @@ class Keto:
             operations = [
                 {"action": "insert", "relation_tuple": _from_catalogue(item)} for item in part
             ]
-            self._send(self._write, "PATCH", "/admin/relation-tuples", json=operations)
+            self._patch(operations)
 
     def change(self, *, insert: frozenset[RelationTuple], delete: frozenset[RelationTuple]) -> None:
         """Insert and delete tuples in one PATCH: all or nothing.
@@ -106,16 +108,8 @@ class Keto:
             *({"action": "delete", "relation_tuple": _to_json(item)} for item in sorted(delete)),
             *({"action": "insert", "relation_tuple": _to_json(item)} for item in sorted(insert)),
         ]
-        if not operations:
-            return
-        with self._turn():
-            try:
-                self._send(self._write, "PATCH", _TUPLES, json=operations)
-            except UpstreamUnavailableError as error:
-                if _DEADLOCK not in error.detail:
-                    raise
-                # Somebody wrote past us. Keto has rolled back: safe to send again.
-                self._send(self._write, "PATCH", _TUPLES, json=operations)
+        if operations:
+            self._patch(operations)
 
     def allows(self, permit: str, subject_id: str) -> bool:
         """Ask one permit of `Platform:main`. Anything but a clear answer is an error.
@@ -150,6 +144,16 @@ class Keto:
         query = {"namespace": "Platform", "page_size": 1}
         self._send(self._read, "GET", "/relation-tuples", params=query)
 
+    def _patch(self, operations: list[dict[str, Any]]) -> None:
+        with self._turn(self._left()):
+            try:
+                self._send(self._write, "PATCH", _TUPLES, json=operations)
+            except UpstreamUnavailableError as error:
+                if _DEADLOCK not in error.detail:
+                    raise
+                # Somebody wrote past us. Keto has rolled back: safe to send again.
+                self._send(self._write, "PATCH", _TUPLES, json=operations)
+
     def _list(self, query: dict[str, str]) -> Iterator[RelationTuple]:
         for item in self._pages(query):
             if "subject_id" in item:
@@ -166,12 +170,23 @@ class Keto:
                 return
 
     def _send(self, client: httpx.Client, method: str, path: str, **options: Any) -> httpx.Response:
-        if self._deadline is None:
+        left = self._left()
+        if left is None:
             return send(client, method, path, **options)
+        return send(client, method, path, timeout=left.total_seconds(), **options)
+
+    def _left(self) -> timedelta | None:
+        """Return the time that is left; None: every call has its own.
+
+        Raises:
+            UpstreamUnavailableError: there is none.
+        """
+        if self._deadline is None:
+            return None
         left = self._deadline - time.monotonic()
         if left <= 0:
             raise UpstreamUnavailableError("The permission service did not answer in time.")
-        return send(client, method, path, timeout=left, **options)
+        return timedelta(seconds=left)
 
 
 def _to_json(item: RelationTuple) -> dict[str, str]:

@@ -8,6 +8,7 @@ from uuid import UUID
 import httpx
 
 from integration.errors import NotFoundError, UpstreamRefusedError
+from integration.ory.identity_changes import IdentityChanges
 from integration.ory.kratos_models import Extension, Identity, KratosSession
 from integration.ory.transport import send
 
@@ -15,9 +16,14 @@ _FEW_SESSIONS = 3
 
 
 class Kratos:
-    """Kratos, by its two ports."""
+    """Kratos, by its two ports.
+
+    Attributes:
+        changes: Writes to an identity's addresses and credentials.
+    """
 
     def __init__(self, *, admin: httpx.Client, public: httpx.Client) -> None:
+        self.changes = IdentityChanges(admin)
         self._admin = admin
         self._public = public
 
@@ -87,63 +93,6 @@ class Kratos:
             {"op": "replace", "path": "/state", "value": "active" if enabled else "inactive"},
             {"op": "add", "path": "/metadata_public", "value": metadata_public},
         ]
-        self._patch(identity_id, operations)
-
-    def put_pending_email(self, identity_id: UUID, email: str) -> None:
-        """Set the address that is to be proven. The caller holds the identity's lock.
-
-        Raises:
-            ConflictError: it is an address of somebody else.
-        """
-        operations = [{"op": "add", "path": "/traits/pending_email", "value": email}]
-        self._patch(identity_id, operations)
-
-    def withdraw_pending_email(self, identity_id: UUID) -> None:
-        """Forget the address that was to be proven. The caller holds the identity's lock."""
-        self._patch(identity_id, [{"op": "remove", "path": "/traits/pending_email"}])
-
-    def put_email(
-        self, identity_id: UUID, email: str, *, has_pending: bool, is_verified: bool = False
-    ) -> None:
-        """Make an address the identity's own, and no other. The caller holds the lock.
-
-        Args:
-            has_pending: There is a `pending_email`, which goes.
-            is_verified: Say that it is verified; else it is if it was as `pending_email`.
-
-        Raises:
-            ConflictError: it is an address or a username of somebody else.
-        """
-        operations: list[dict[str, Any]] = [
-            {"op": "replace", "path": "/traits/email", "value": email}
-        ]
-        if has_pending:
-            operations.append({"op": "remove", "path": "/traits/pending_email"})
-        if is_verified:
-            proven = {"value": email, "verified": True, "via": "email", "status": "completed"}
-            operations.append({"op": "add", "path": "/verifiable_addresses", "value": [proven]})
-        self._patch(identity_id, operations)
-
-    def put_password_hash(self, identity_id: UUID, password_hash: str) -> None:
-        """Replace the password by one of this hash. The caller holds the identity's lock.
-
-        v1.3.1 removes no password ("first factor credentials"); a PUT keeps what it is given.
-        """
-        path = f"/admin/identities/{identity_id}"
-        known = send(self._admin, "GET", path).json()
-        kept = ("schema_id", "state", "traits", "metadata_public", "metadata_admin")
-        body = {name: known[name] for name in kept if known.get(name) is not None}
-        credentials = {"password": {"config": {"hashed_password": password_hash}}}
-        send(self._admin, "PUT", path, json={**body, "credentials": credentials})
-
-    def remove_second_factor(self, identity_id: UUID, kind: str) -> None:
-        """Remove `totp` or `lookup_secret`; one that is not there is as good."""
-        try:
-            send(self._admin, "DELETE", f"/admin/identities/{identity_id}/credentials/{kind}")
-        except NotFoundError:
-            return
-
-    def _patch(self, identity_id: UUID, operations: list[dict[str, Any]]) -> None:
         send(self._admin, "PATCH", f"/admin/identities/{identity_id}", json=operations)
 
     def end_sessions(self, identity_id: UUID) -> None:

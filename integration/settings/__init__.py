@@ -73,7 +73,7 @@ class Settings(
     )
     edge_url: AnyHttpUrl = Field(
         default=AnyHttpUrl("http://127.0.0.1:4455/"),
-        description="The edge as the service reaches it, for `/api/auth/…`.",
+        description="The edge as the service reaches it.",
     )
     hooks_url: AnyHttpUrl = Field(
         default=AnyHttpUrl("http://127.0.0.1:4456/"),

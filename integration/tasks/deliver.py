@@ -6,13 +6,13 @@ from uuid import UUID
 
 import structlog
 
-from integration import authority, catalogue, effects
+from integration import authority, catalogue, effects, password_changes
 from integration.db import locks, outbox
 from integration.db.tables import OutboxEffect
 from integration.email_changes import following
 from integration.errors import KleisError, UpstreamRefusedError
 from integration.services import Services
-from integration.tasks import events, identity, mail, passwords, reconcile
+from integration.tasks import events, identity, mail, reconcile, session_ends
 from integration.tasks.relay import held_lanes
 from policies import retries
 from policies.decisions import (
@@ -21,7 +21,7 @@ from policies.decisions import (
     EndSession,
     EndSessions,
     FollowEmailChange,
-    ForgetPassword,
+    ForgetCredentials,
     PublishEvent,
     SendMail,
     SyncAuthority,
@@ -101,7 +101,7 @@ def _tell_ory(
     | EndOlderSessions
     | DeleteIdentity
     | FollowEmailChange
-    | ForgetPassword,
+    | ForgetCredentials,
 ) -> None:
     match effect:
         case SyncAuthority():
@@ -111,11 +111,11 @@ def _tell_ory(
         case SyncIdentity(enable):
             identity.sync(services, identity_id, enable=enable)
         case EndSessions():
-            services.kratos.end_sessions(identity_id)
+            session_ends.end_all(services, identity_id)
         case EndSession(session_id):
-            services.kratos.end_session(UUID(session_id))
+            session_ends.end_one(services, UUID(session_id))
         case EndOlderSessions(before):
-            services.kratos.end_sessions_before(identity_id, datetime.fromisoformat(before))
+            session_ends.end_older(services, identity_id, datetime.fromisoformat(before))
         case DeleteIdentity():
             identity.delete(services, identity_id)
         case other:
@@ -123,13 +123,13 @@ def _tell_ory(
 
 
 def _change_credentials(
-    services: Services, identity_id: UUID, effect: FollowEmailChange | ForgetPassword
+    services: Services, identity_id: UUID, effect: FollowEmailChange | ForgetCredentials
 ) -> None:
     match effect:
         case FollowEmailChange():
             following.follow(services, identity_id)
-        case ForgetPassword(before):
-            passwords.forget(services, identity_id, before=datetime.fromisoformat(before))
+        case ForgetCredentials(before):
+            password_changes.forget(services, identity_id, before=datetime.fromisoformat(before))
 
 
 def _postpone(services: Services, effect_id: UUID, error: Exception) -> None:

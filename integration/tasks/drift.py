@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from integration import catalogue
-from integration.db import grants, members, outbox
+from integration.db import email_changes, grants, members, outbox
 from integration.ory.kratos_models import Identity
 from integration.services import Services
 from policies import authority
@@ -37,17 +37,18 @@ def find(services: Services) -> Iterator[Drift]:
     logged_in = {str(identity_id) for identity_id in services.kratos.logged_in()}
     ours = _all_members(services)
     with services.transaction() as session:
-        told = grants.everybody_told(session, now=services.now())
+        granted = grants.everybody_told(session, now=services.now())
+        told = email_changes.all_open(session)
 
     def seen_of(subject_id: str, identity: Identity | None) -> Facts:
-        granted = told.get(subject_id, grants.NOTHING_TOLD)
+        has = granted.get(subject_id, grants.NOTHING_TOLD)
         return Facts(
             subject_id=subject_id,
-            identity=_identity_facts(services, identity),
+            identity=_identity_facts(services, identity, told),
             member=ours.get(subject_id),
             tuples=frozenset(tuples.get(subject_id, ())),
-            live=granted.live,
-            ever=granted.ever,
+            live=has.live,
+            ever=has.ever,
             sessions=subject_id in logged_in,
         )
 
@@ -99,27 +100,35 @@ def facts_of(services: Services, identity_id: UUID, identity: Identity | None) -
         row = members.get(session, identity_id)
         member = None if row is None else MemberFacts(Status(row.status), Role(row.role))
         pending = outbox.is_pending(session, identity_id, LANES)
-        told = grants.told(session, identity_id, now=services.now())
+        granted = grants.told(session, identity_id, now=services.now())
+        change = email_changes.open_of(session, identity_id)
+        told = frozenset() if change is None else frozenset({(identity_id, change.new_email)})
     return Facts(
         subject_id=str(identity_id),
-        identity=_identity_facts(services, identity),
+        identity=_identity_facts(services, identity, told),
         member=member,
         tuples=services.keto.tuples_of(str(identity_id)),
-        live=told.live,
-        ever=told.ever,
+        live=granted.live,
+        ever=granted.ever,
         pending_effects=pending,
         sessions=identity is not None and services.kratos.has_sessions(identity_id),
     )
 
 
-def _identity_facts(services: Services, identity: Identity | None) -> IdentityFacts | None:
+def _identity_facts(
+    services: Services, identity: Identity | None, told: frozenset[tuple[UUID, str]]
+) -> IdentityFacts | None:
+    """Return what Kratos shows; `told` has the addresses that we know to be asked for."""
     if identity is None:
         return None
     metadata = identity.metadata_public or {}
+    waiting = identity.pending_email
+    is_known = (identity.id, waiting) in told and not identity.is_address_verified(waiting)
     return IdentityFacts(
         enabled=identity.is_enabled(),
         email_verified=identity.is_verified(),
         age=services.now() - identity.created_at,
         metadata_status=metadata.get("status"),
         metadata_role=metadata.get("role"),
+        address_waits=bool(waiting) and not is_known,
     )

@@ -15,10 +15,11 @@ from integration import catalogue, members
 from integration.db import epochs, locks, outbox
 from integration.db import members as member_rows
 from integration.db.epochs import EDGES
+from integration.email_changes import following
 from integration.errors import BusyError, ConflictError, KleisError
 from integration.ory.kratos_models import Identity
 from integration.services import Services
-from integration.tasks import drift
+from integration.tasks import drift, session_ends
 from integration.tasks import identity as identities
 from integration.tasks.drift import Drift
 from policies import authority
@@ -26,6 +27,7 @@ from policies.lifecycle import Actor, Trigger
 from policies.reconciliation import (
     ActivateMember,
     Facts,
+    FinishEmailChange,
     MarkDeleted,
     RegisterMember,
     RemoveIdentity,
@@ -166,11 +168,13 @@ def _apply(
             services.keto.change(insert=insert, delete=delete)
             _move_epoch(services, identity_id)
         case RepairSessions():
-            services.kratos.end_sessions(identity_id)
+            session_ends.end_all(services, identity_id)
         case RemoveIdentity():
             identities.delete(services, identity_id)
         case RepairIdentity(enabled) if current is not None:
             _tell_kratos(services, current, enabled=enabled)
+        case FinishEmailChange():
+            following.follow(services, identity_id)
         case RegisterMember() if current is not None:
             _register(services, current)
         case _:

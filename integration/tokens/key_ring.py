@@ -76,12 +76,10 @@ class KeyRing:
         Raises:
             UpstreamUnavailableError: none can be made either.
         """
-        for keys in (self._current(), self._read_anew()):
-            now = self._now()
-            half = next((each for each in keys.halves if each.is_active(now)), None)
-            if half is not None:
-                return Signer(self._settings, half.signs)
-        raise UpstreamUnavailableError("There is no key to sign with.")
+        half = self._active(self._current()) or self._active(self._read_anew())
+        if half is None:
+            raise UpstreamUnavailableError("There is no key to sign with.")
+        return Signer(self._settings, half.signs)
 
     def verify(self, token: str) -> Claims:
         """Return what an access token says, having looked for its key where it is new.
@@ -100,6 +98,11 @@ class KeyRing:
     def jwks(self) -> dict[str, Any]:
         """Return what verifiers are shown."""
         return self._current().jwks
+
+    def _active(self, keys: _Keys) -> _Half | None:
+        """Return the key that signs now; of several, the one that began last."""
+        now = self._now()
+        return next((half for half in keys.halves if half.is_active(now)), None)
 
     def _current(self) -> _Keys:
         keys = self._keys

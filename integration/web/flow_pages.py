@@ -19,7 +19,6 @@ router = APIRouter(route_class=PageRoute)
 _MARKER = "kleis_started"
 _MARKER_SECONDS = 60
 _CONFIRMED_BEFORE_ID = 4070002
-_RECOVERED_ID = 1060001
 _NOT_VERIFIED_ID = 4000010
 _NOT_VERIFIED_CODE = "email_not_verified"
 
@@ -45,26 +44,23 @@ def recovery(request: Request, services: UsesServices) -> Response:
     return _show(FlowKind.RECOVERY, request, services)
 
 
-@router.get("/account/settings")
-def settings(request: Request, services: UsesServices) -> Response:
-    return _show(FlowKind.SETTINGS, request, services)
-
-
-@router.get("/account/password-changed")
-def password_changed() -> Response:
-    """Where a form that changed the password leads: its session is over by now."""
-    return page(
-        "notice.html",
-        title="Your password is changed",
-        sentences=(
-            "You are logged out everywhere, here too. Log in with the new password.",
-            "We sent you a mail about it.",
-        ),
-        links=(("/login", "Log in"),),
-    )
-
-
 def _show(kind: FlowKind, request: Request, services: Services) -> Response:
+    flow = find(kind, request, services)
+    if isinstance(flow, Response):
+        return flow
+    if flow.state == "passed_challenge" or _was_confirmed_before(flow):
+        return _done(kind, flow)
+    return _form(kind, flow, services, code=addresses.code(request.query_params.get("code", "")))
+
+
+def find(
+    kind: FlowKind, request: Request, services: Services, *, at: str | None = None
+) -> Flow | Response:
+    """Return the flow that a page's address names, or where the browser goes instead.
+
+    Args:
+        at: The page's own path, where it is not the flow's usual one.
+    """
     public_url = str(services.settings.public_url)
     query = request.query_params
     flow_id = addresses.flow_id(query.get("flow", ""))
@@ -74,29 +70,31 @@ def _show(kind: FlowKind, request: Request, services: Services) -> Response:
         return redirect(addresses.start_url(public_url, kind, query))
     flow = services.flows.get_flow(kind, flow_id, request.headers.get("cookie", ""))
     if isinstance(flow, Refusal):
-        return _turn_away(kind, flow, request, public_url)
-    if flow.state == "passed_challenge" or _was_confirmed_before(flow):
-        return _done(kind, flow)
-    return _form(kind, flow, services, code=addresses.code(query.get("code", "")))
+        return _turn_away(kind, flow, request, public_url, at or addresses.PAGE_OF[kind])
+    return flow
 
 
-def _turn_away(kind: FlowKind, why: Refusal, request: Request, public_url: str) -> Response:
-    here = public_url.rstrip("/") + addresses.PAGE_OF[kind]
+def _turn_away(
+    kind: FlowKind, why: Refusal, request: Request, public_url: str, at: str
+) -> Response:
+    here = public_url.rstrip("/") + at
     if why is Refusal.NEEDS_LOGIN:
         return redirect(addresses.start_url(public_url, FlowKind.LOGIN, {"return_to": here}))
     if why is Refusal.NEEDS_SECOND_FACTOR:
         query = {"return_to": here, "aal": "aal2"}
         return redirect(addresses.start_url(public_url, FlowKind.LOGIN, query))
     if why is Refusal.GONE:
-        return redirect(addresses.start_url(public_url, kind, {}))
+        return redirect(
+            at if kind is FlowKind.SETTINGS else addresses.start_url(public_url, kind, {})
+        )
     if _MARKER in request.cookies:
         return _no_cookies(kind)
-    return _start_again(kind, is_https=public_url.startswith("https:"))
+    return _start_again(at, is_https=public_url.startswith("https:"))
 
 
-def _start_again(kind: FlowKind, *, is_https: bool) -> Response:
+def _start_again(at: str, *, is_https: bool) -> Response:
     """Start a new flow, but notice when the browser keeps no cookies: else this never ends."""
-    response = redirect(f"{addresses.PAGE_OF[kind]}?again=1")
+    response = redirect(f"{at}?again=1")
     response.set_cookie(
         _MARKER, "1", max_age=_MARKER_SECONDS, httponly=True, samesite="lax", secure=is_https
     )
@@ -132,7 +130,6 @@ def _done(kind: FlowKind, flow: Flow) -> Response:
 
 
 def _form(kind: FlowKind, flow: Flow, services: Services, *, code: str) -> Response:
-    public_url = str(services.settings.public_url)
     fills_in = bool(code) and kind is FlowKind.VERIFICATION
     heading = headings.of(kind, flow, has_code=fills_in)
     view = arrange(
@@ -141,7 +138,6 @@ def _form(kind: FlowKind, flow: Flow, services: Services, *, code: str) -> Respo
         submit_label=heading.submit,
         labels=heading.labels,
         hints={"new-password": passwords.hint(services.settings.password_profile)},
-        first=_first(flow),
     )
     if fills_in and flow.state == "sent_email":
         # Kratos still says that a mail was sent; who came by its link knows.
@@ -149,17 +145,19 @@ def _form(kind: FlowKind, flow: Flow, services: Services, *, code: str) -> Respo
     return page(
         "flow.html",
         title=heading.title,
-        form_targets=_form_targets(flow, public_url),
+        form_targets=form_targets(flow, str(services.settings.public_url)),
         is_private=kind in {FlowKind.VERIFICATION, FlowKind.RECOVERY},
         lead=heading.lead,
         links=headings.links(kind, flow),
         view=view,
-        has_titles=kind is FlowKind.SETTINGS,
+        has_titles=False,
         asks_for_code=_asks_for_code(flow),
+        events=(),
     )
 
 
-def _form_targets(flow: Flow, public_url: str) -> tuple[str, ...] | None:
+def form_targets(flow: Flow, public_url: str) -> tuple[str, ...] | None:
+    """Return where the forms of a flow may end, as `rendering.policy` takes it."""
     if any(node.group == "oidc" for node in flow.ui.nodes or ()):
         return ANYWHERE
     targets = [origin_of(public_url)]
@@ -175,16 +173,6 @@ def _was_confirmed_before(flow: Flow) -> bool:
     It does so with a new flow, which asks for an address and would only send another code.
     """
     return any(message.id == _CONFIRMED_BEFORE_ID for message in flow.ui.messages or ())
-
-
-def _first(flow: Flow) -> str | None:
-    """Return the section that a person came for, where it is sure."""
-    if any(message.id == _RECOVERED_ID for message in flow.ui.messages or ()):
-        return "password"
-    nodes = flow.ui.nodes or ()
-    if any(node.group == "lookup_secret" and node.type == "text" for node in nodes):
-        return "lookup_secret"
-    return None
 
 
 def _asks_for_code(flow: Flow) -> bool:

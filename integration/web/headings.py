@@ -40,8 +40,13 @@ _START = {
         "Tell us your e-mail address. We send a code that lets you choose a new password.",
         "Send me a code",
     ),
-    FlowKind.SETTINGS: Heading("Account settings", labels={"password": "New password"}),
+    FlowKind.SETTINGS: Heading("Account settings"),
 }
+SECURITY = Heading(
+    "Security",
+    "How you log in, and what keeps others from it.",
+    labels={"password": "New password"},
+)
 _MAIL_SENT = {
     FlowKind.LOGIN: Heading("Enter the code", submit="Continue"),
     FlowKind.VERIFICATION: Heading(
@@ -87,7 +92,15 @@ def links(kind: FlowKind, flow: Flow) -> tuple[tuple[str, str], ...]:
         return (*more, login)
     if kind is FlowKind.LOGIN:
         return _login_links(flow, back)
-    return (("/", "Start page"), ("/logout", "Log out"))
+    return ()
+
+
+def account_links(*, is_security: bool) -> tuple[tuple[str, str], ...]:
+    """Return where else a person goes from a page of the account."""
+    other = ("/account/settings", "Profile and address")
+    if not is_security:
+        other = ("/account/security", "Password and second step")
+    return (other, ("/", "Start page"), ("/logout", "Log out"))
 
 
 def _login_links(flow: Flow, back: str) -> tuple[tuple[str, str], ...]:

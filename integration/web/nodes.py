@@ -6,7 +6,7 @@ sends half of another method along. Unknown nodes are skipped, never fatal.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from integration.ory.kratos_flows import Message, Node, Ui
@@ -20,6 +20,7 @@ from integration.web.views import (
     Field,
     Form,
     FormsView,
+    Link,
     Notice,
     Section,
 )
@@ -35,7 +36,8 @@ _SENDS_FIELDS = frozenset({"method", "provider"})
 # Backup codes are of no use until they are confirmed.
 _KEEPS_CODES = "lookup_secret_confirm"
 # Kept by us while a new address waits for its confirmation. Nobody types it.
-_OURS = frozenset({"traits.pending_email"})
+_PENDING_EMAIL = "traits.pending_email"
+_OURS = frozenset({_PENDING_EMAIL})
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
@@ -115,10 +117,14 @@ def _section(group: str, nodes: Sequence[Node], wishes: _Wishes) -> Section | No
     exhibits = tuple(_exhibits(own))
     if not forms and not exhibits:
         return None
+    waiting = hidden.get(_PENDING_EMAIL, "") if group == "profile" else ""
+    if waiting and not any(field.errors for field in fields):
+        forms = (*forms, _withdrawal(group, hidden, fields, buttons))
+        exhibits = (*exhibits, Link("/verification", words.ENTER_CODE))
     return Section(
         group=group,
         title=words.section(group),
-        lead=words.lead(group),
+        lead=words.waiting(waiting) if waiting else words.lead(group),
         exhibits=exhibits,
         forms=forms,
     )
@@ -137,6 +143,20 @@ def _forms(
     for button in buttons:
         if button.name not in _SENDS_FIELDS:
             yield _form(group, hidden, (), (button,))
+
+
+def _withdrawal(
+    group: str, hidden: Mapping[str, str], fields: Sequence[Field], buttons: Sequence[Button]
+) -> Form:
+    """Make the form that forgets the address that waits: all traits as they are, without it."""
+    kept = {name: value for name, value in hidden.items() if name != _PENDING_EMAIL}
+    kept |= {field.name: field.value for field in fields if field.value}
+    cancel = tuple(
+        replace(button, label=words.CANCEL_CHANGE, is_primary=False)
+        for button in buttons
+        if button.name == "method"
+    )
+    return _form(group, kept, (), cancel)
 
 
 def _form(

@@ -108,6 +108,18 @@ _PATTERN_REFUSED = 4000004
 _ALLOWED = {"traits.username": "Please use only letters, digits, _ and -."}
 
 
+ENTER_CODE = "Enter the code, or have a new one sent"
+CANCEL_CHANGE = "Keep my present address"
+
+
+def waiting(email: str) -> str:
+    """Say what a profile waits for while a new address is not confirmed."""
+    return (
+        f"You asked to change your e-mail address to {email}. Confirm it with the code that we "
+        "sent there; until then your present address stays."
+    )
+
+
 def rank(name: str) -> int:
     """Where a field stands in its form; unknown ones come last, in Kratos' order."""
     return _FIRST_FIELDS.index(name) if name in _FIRST_FIELDS else len(_FIRST_FIELDS)

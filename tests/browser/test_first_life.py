@@ -155,7 +155,7 @@ def choose_a_new_password(browser: Browser, newcomer: Newcomer) -> None:
     browser.go(page)
     browser.fill("Code from the mail", code_in(mail))
     browser.press("Continue")
-    assert browser.path == "/account/settings"
+    assert browser.path == "/account/security"
     assert "choose a new password" in browser.text
     browser.fill("New password", newcomer.new_password)
     browser.press("Save password")

@@ -127,6 +127,7 @@ def test_our_processes_look_for_the_others_where_they_listen(name):
         ("KETO_WRITE_URL", "keto", "port_keto_write"),
         ("KETO_OPL_URL", "keto", "port_keto_opl"),
         ("SERVICE_URL", "service", "port_service"),
+        ("EDGE_URL", "edge", "port_edge"),
         ("HOOKS_URL", "service", "port_hooks"),
     ):
         address = urlsplit(given[PREFIX + setting])

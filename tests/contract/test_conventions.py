@@ -59,7 +59,14 @@ def test_every_reason_a_hook_may_give_has_a_message_id_of_our_own_range():
         "decide_login",
         "decide_recovery",
     }
-    sources = ["registration", "usernames", "email_addresses", "login", "passwords"]
+    sources = [
+        "registration",
+        "usernames",
+        "email_addresses",
+        "email_changes",
+        "login",
+        "passwords",
+    ]
     text = "".join((ROOT / "policies" / f"{name}.py").read_text() for name in sources)
     assert all(name in text for name in asked)
     unknown = [code for code in replies.MESSAGE_IDS if code.split("_")[0] not in text]

@@ -24,6 +24,9 @@ MODELS = {
     "login_submitted": payloads.LoginSubmitted,
     "settings_submitted": payloads.SettingsSubmitted,
     "settings_completed": payloads.SettingsCompleted,
+    "settings_traits_submitted": payloads.SettingsTraitsSubmitted,
+    "settings_totp_completed": payloads.SettingsFactorCompleted,
+    "settings_lookup_secret_completed": payloads.SettingsFactorCompleted,
     "settings_password_submitted": payloads.SettingsPasswordSubmitted,
     "settings_password_completed": payloads.SettingsPasswordCompleted,
     "courier_mail": payloads.CourierMail,
@@ -58,6 +61,29 @@ def test_traits_that_are_not_given_are_empty():
 def test_an_address_counts_as_verified_only_when_it_is_the_one_of_the_traits():
     assert render("registration_completed", "registration_completed")["verified"] is False
     assert render("verification_completed", "verification_completed")["verified"] is True
+
+
+@pytest.mark.parametrize("method", ["totp", "lookup_secret"])
+def test_the_form_after_a_change_tells_whether_there_is_a_second_factor(method):
+    template = f"settings_{method}_completed"
+    assert render(template, template)["is_set"] is True
+    assert render(template, f"{template}_removed")["is_set"] is False
+
+
+def test_a_pending_address_counts_as_verified_by_itself():
+    context = json.loads((CONTEXTS / "verification_completed.json").read_text())
+    identity = context["identity"]
+    identity["traits"]["pending_email"] = "New@example.test"
+    path = str(ROOT / "kratos" / "hooks" / "verification_completed.jsonnet")
+
+    def body():
+        return json.loads(_gojsonnet.evaluate_file(path, tla_codes={"ctx": json.dumps(context)}))
+
+    assert (body()["pending_email"], body()["pending_verified"]) == ("New@example.test", False)
+    identity["verifiable_addresses"].append(
+        {"value": "new@example.test", "verified": True, "via": "email"}
+    )
+    assert (body()["verified"], body()["pending_verified"]) == (True, True)
 
 
 @pytest.mark.parametrize("context", ["courier_mail", "courier_mail_recovery"])

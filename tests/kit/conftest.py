@@ -5,9 +5,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.conf import settings
 
 from kleis_client import RevocationFeed, TokenVerifier
 from tests.kit.issuer_double import AUDIENCE, IssuerDouble
+
+if not settings.configured:
+    settings.configure(ALLOWED_HOSTS=["*"])
 
 
 class Clock:

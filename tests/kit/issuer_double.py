@@ -18,7 +18,7 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 API_KEY = "kleis_for-tests"
-AUDIENCE = "shop"
+AUDIENCE = "kleis"
 Reply = Callable[[web.Request], web.Response]
 
 
@@ -58,6 +58,7 @@ class IssuerDouble:
         self.epoch_messages: list[dict[str, Any]] = []
         self.asked: Counter[str] = Counter()
         self.bodies: list[dict[str, Any]] = []
+        self.member_id = str(uuid.uuid4())
         self.port = 0
         self._loop = asyncio.new_event_loop()
         self._changed = asyncio.Event()
@@ -141,6 +142,7 @@ class IssuerDouble:
                 web.get("/.well-known/jwks.json", self._jwks),
                 web.get("/api/tokens/revocations", self._revocations),
                 web.post("/api/tokens/refresh", self._refresh),
+                web.post("/api/auth/login", self._log_in),
                 web.post("/api/permissions/check", self._check),
                 web.post("/api/permissions/batch-check", self._batch_check),
                 web.get("/api/permissions/epochs", self._epochs),
@@ -198,6 +200,10 @@ class IssuerDouble:
         self.refresh_tokens.pop(f"refresh-{number - 2}", None)
         return web.json_response(self.pair(number))
 
+    async def _log_in(self, _: web.Request) -> web.Response:
+        access_token = self.token(sub=self.member_id)
+        return web.json_response({"tokens": self.pair(0) | {"access_token": access_token}})
+
     async def _check(self, request: web.Request) -> web.Response:
         body = await request.json()
         self.bodies.append(body)
@@ -218,7 +224,7 @@ class IssuerDouble:
             return {"error": {"type": "urn:kleis:problem:invalid", "title": "Bad", "status": 400}}
         asked = (body["subject"], body.get("permission") or body["action"], resource)
         allowed = asked in self.allowed
-        reason = "granted" if allowed else "missing"
+        reason = "allowed" if allowed else "denied"
         return {"allowed": allowed, "reason": reason, "epoch": str(len(self.epoch_messages))}
 
     async def _epochs(self, request: web.Request) -> web.Response:

@@ -5,10 +5,8 @@ import inspect
 import json
 from typing import Annotated
 
-import django
 import httpx
 import pytest
-from django.conf import settings
 from django.http import HttpResponse
 from django.test import AsyncRequestFactory, RequestFactory
 from fastapi import Depends, FastAPI
@@ -18,10 +16,6 @@ from kleis_client.asgi import MemberMiddleware
 from kleis_client.django import make_middleware
 from kleis_client.fastapi import CurrentMember, exception_handlers
 from kleis_client.problems import problem_of
-
-if not settings.configured:
-    settings.configure(ALLOWED_HOSTS=["*"], ROOT_URLCONF="none")
-    django.setup()
 
 
 def with_fastapi(verifier, **_):

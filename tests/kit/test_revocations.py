@@ -104,6 +104,23 @@ def test_a_feed_that_was_closed_is_not_taken_for_a_quiet_one(issuer, make_verifi
         verifier.verify(token)
 
 
+def test_a_verifier_that_closes_leaves_a_feed_that_was_given_to_others(issuer, make_verifier, feed):
+    first, second = make_verifier(revocations=feed), make_verifier(revocations=feed)
+    token = issuer.token()
+    first.verify(token)
+    first.close()
+    second.verify(token)
+
+
+def test_a_verifier_listens_by_itself_unless_told_otherwise(issuer, make_verifier):
+    ended = issuer.claims()
+    issuer.revoke(ended["sid"])
+    token = issuer.keys[0].sign(ended)
+    with pytest.raises(TokenRevokedError):
+        make_verifier(check_revocations=True).verify(token)
+    make_verifier(check_revocations=False).verify(token)
+
+
 def test_silence_may_not_be_shorter_than_a_quiet_poll(issuer):
     with pytest.raises(ValueError, match="max_silence"):
         RevocationFeed(issuer.url, max_silence=20)

@@ -104,3 +104,21 @@ def test_a_verification_mail_brings_an_expired_member_back(hooks, services, trai
         ("resend_verification", "pending_registration"),
         ("resume_registration", "pending_verification"),
     ]
+
+
+def test_codes_keep_no_registration_alive_beyond_a_month(hooks, services, traits, clock):
+    identity_id = uuid4()
+    body = {"flow_id": str(uuid4()), "identity_id": str(identity_id)}
+    body |= {"traits": traits, "verified": False}
+    hooks.post("/hooks/registration/completed", json=body)
+
+    def status() -> str:
+        with services.transaction() as session:
+            return members.get(session, identity_id).status
+
+    for day in range(0, 70, 2):
+        hooks.post("/hooks/courier", json=mail(identity_id=str(identity_id), code=f"{day:06}"))
+        clock.advance(timedelta(days=2))
+        sweeps.sweep(services)
+
+    assert status() == "deleted"

@@ -161,3 +161,36 @@ def test_a_kratos_that_is_down_is_a_page_that_says_try_again():
     with browser("http://127.0.0.1:9/") as client:
         assert client.get(f"/login?flow={FLOW}").status_code == 503
         assert client.get("/", headers={"cookie": "ory_kratos_session=x"}).status_code == 503
+
+
+def test_the_page_about_security_starts_a_flow_and_is_come_back_to(client, kratos):
+    kratos.recorded("settings", "settings")
+    kratos.answers["/self-service/settings/flows"][1]["id"] = FLOW
+    response = client.get("/account/security")
+    assert response.headers["location"] == f"{PUBLIC}/self-service/settings/browser"
+
+    response = client.get(f"/account/settings?flow={FLOW}")
+    assert response.headers["location"] == f"/account/security?flow={FLOW}"
+    assert soup(client.get(response.headers["location"])).h1.text == "Security"
+    # Kratos sends every form of this flow back to the other page.
+    assert client.get(f"/account/settings?flow={FLOW}").status_code == 303
+
+    client.get("/account/settings")
+    assert soup(client.get(f"/account/settings?flow={FLOW}")).h1.text == "Account settings"
+
+
+def test_what_is_wrong_with_a_password_is_said_where_it_is_typed(client, kratos):
+    kratos.recorded("settings", "settings")
+    _, flow = kratos.answers["/self-service/settings/flows"]
+    flow["id"] = FLOW
+    for node in flow["ui"]["nodes"]:
+        if node["attributes"].get("name") == "password":
+            node["messages"] = [{"id": 9400061, "type": "error", "text": "Too short."}]
+    response = client.get(f"/account/settings?flow={FLOW}")
+    assert response.headers["location"] == f"/account/security?flow={FLOW}"
+
+
+def test_security_without_a_session_leads_to_the_login_and_back(client, kratos):
+    kratos.refuses("settings", 401, NO_SESSION)
+    response = client.get(f"/account/security?flow={FLOW}")
+    assert response.headers["location"].endswith("account%2Fsecurity")

@@ -73,10 +73,12 @@ def test_a_mails_link_is_shown_with_its_code_and_without_asking_for_patience(cli
 
 def test_every_button_of_the_settings_says_what_it_does(client, kratos):
     kratos.recorded("settings", "settings")
-    page = soup(client.get(f"/account/settings?flow={FLOW}"))
+    profile = soup(client.get(f"/account/settings?flow={FLOW}"))
+    page = soup(client.get(f"/account/security?flow={FLOW}"))
     buttons = [button.text for button in page.find_all("button")]
     assert len(set(buttons)) == len(buttons)
-    assert buttons[:3] == ["Save profile", "Save password", "Turn the app on"]
+    assert [button.text for button in profile.find_all("button")] == ["Save profile", "Link Demo"]
+    assert buttons[:2] == ["Save password", "Turn the app on"]
     assert page.find("label", {"for": "password-password"}).text == "New password"
 
 
@@ -84,14 +86,14 @@ def test_who_comes_by_recovery_is_asked_for_the_password_first(client, kratos):
     kratos.recorded("settings", "settings")
     _, flow = kratos.answers["/self-service/settings/flows"]
     flow["ui"]["messages"] = [{"id": 1060001, "type": "success", "text": "Recovered."}]
-    page = soup(client.get(f"/account/settings?flow={FLOW}"))
+    page = soup(client.get(f"/account/security?flow={FLOW}"))
     assert page.h2.text == "Change your password"
     assert "choose a new password" in page.find(role="status").text
 
 
 def test_new_backup_codes_come_first_and_the_button_that_keeps_them_stands_out(client, kratos):
     kratos.recorded("settings", "settings_lookup")
-    page = soup(client.get(f"/account/settings?flow={FLOW}"))
+    page = soup(client.get(f"/account/security?flow={FLOW}"))
     assert page.h2.text == "Backup codes"
     button = page.section.find("button", {"name": "lookup_secret_confirm"})
     assert "quiet" not in button.get("class", [])
@@ -138,7 +140,24 @@ def test_a_backup_code_that_was_used_is_marked_and_the_others_stay(client, krato
         if node["group"] == "lookup_secret" and node["type"] == "text":
             listed = node["attributes"]["text"]["context"]["secrets"]
             listed[0] = {"id": 1050014, "text": "Secret was used at 2026-01-01", "type": "info"}
-    page = soup(client.get(f"/account/settings?flow={FLOW}"))
+    page = soup(client.get(f"/account/security?flow={FLOW}"))
     shown = [item.text for item in page.section.select(".secrets li")]
     assert shown[0].strip() == "used"
     assert [text.strip() for text in shown[1:]] == [item["text"] for item in listed[1:]]
+
+
+def test_an_address_that_waits_is_shown_with_what_can_be_done_about_it(client, kratos):
+    kratos.recorded("settings", "settings")
+    _, flow = kratos.answers["/self-service/settings/flows"]
+    for node in flow["ui"]["nodes"]:
+        if node["attributes"].get("name") == "traits.pending_email":
+            node["attributes"]["value"] = "new@example.test"
+    page = soup(client.get(f"/account/settings?flow={FLOW}"))
+    assert "new@example.test" in page.section.find(class_="purpose").text
+    assert page.section.find("a")["href"] == "/verification"
+    saving, cancelling = page.section.find_all("form")
+    assert saving.find("input", {"name": "traits.pending_email"})["value"] == "new@example.test"
+    assert cancelling.find("button").text == "Keep my present address"
+    assert cancelling.find("input", {"name": "traits.pending_email"}) is None
+    assert cancelling.find("input", {"name": "traits.email"})["value"]
+    assert cancelling.find("input", {"name": "traits.username"})["value"]

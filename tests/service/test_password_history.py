@@ -114,7 +114,7 @@ class Person:
     def hook(self, kind, attempt=None, **changes):
         traits = dict.fromkeys(("first_name", "last_name", "display_name"), "")
         traits |= {"email": "ada@example.test", "username": "ada-77"}
-        if kind == "submitted":
+        if kind == "submitted" or self.kind == "settings":
             traits["pending_email"] = ""
         body = {
             "flow_id": str(self.flow_id),

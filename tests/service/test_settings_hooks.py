@@ -24,8 +24,9 @@ def ask(hooks, identity_id, traits, **changes):
         "identity_id": identity_id,
         "traits": before | changes,
         "traits_before": before,
+        "addresses_before": [],
     }
-    return hooks.post("/hooks/settings/submitted", json=body)
+    return hooks.post("/hooks/settings/traits/submitted", json=body)
 
 
 def refusal_of(answer):
@@ -37,14 +38,49 @@ def test_an_active_member_may_change_a_name(hooks, identity_id, traits):
     assert ask(hooks, identity_id, traits, first_name="Augusta").status_code == 204
 
 
-@pytest.mark.parametrize(
-    ("trait", "code"), [("email", "email_change"), ("pending_email", "pending_email")]
-)
-def test_nobody_takes_an_address_that_is_not_proven(hooks, identity_id, traits, trait, code):
-    answer = ask(hooks, identity_id, traits, **{trait: "eve@example.test"})
+def test_nobody_sets_an_address_that_is_not_proven(hooks, identity_id, traits):
+    answer = ask(hooks, identity_id, traits, pending_email="eve@example.test")
 
     assert answer.status_code == 400
-    assert refusal_of(answer) == (f"#/traits/{trait}", code)
+    assert refusal_of(answer) == ("#/traits/pending_email", "pending_email")
+
+
+def test_a_new_address_waits_while_the_old_one_stays_verified(hooks, identity_id, traits):
+    known = {"value": traits["email"], "via": "email", "verified": True, "status": "completed"}
+    before = traits | {"pending_email": ""}
+    body = {
+        "flow_id": str(uuid4()),
+        "identity_id": identity_id,
+        "traits": before | {"email": "Eve@example.test", "first_name": "Eve"},
+        "traits_before": before,
+        "addresses_before": [known | {"verified_at": None}],
+    }
+
+    answer = hooks.post("/hooks/settings/traits/submitted", json=body)
+
+    assert answer.status_code == 200
+    given = {name: value for name, value in traits.items() if value}
+    assert answer.json()["identity"] == {
+        "traits": given | {"first_name": "Eve", "pending_email": "eve@example.test"},
+        "verifiable_addresses": [known],
+    }
+
+
+@pytest.mark.parametrize("method", ["", "/password"])
+def test_no_other_method_brings_another_address(hooks, identity_id, traits, method):
+    before = traits | {"pending_email": ""}
+    body = {
+        "flow_id": str(uuid4()),
+        "identity_id": identity_id,
+        "traits": before | {"email": "eve@example.test"},
+        "traits_before": before,
+    }
+    if method:
+        body["attempt"] = ""
+    answer = hooks.post(f"/hooks/settings{method}/submitted", json=body)
+
+    assert answer.status_code == 400
+    assert "email_change" in answer.text
 
 
 @pytest.mark.parametrize("status", ["suspended", "banned", "deactivated", "deleted"])

@@ -123,6 +123,8 @@ def test_a_load_after_single_writes_knows_of_them(stage):
 def test_a_load_asks_where_there_was_something_before_the_ledger(stage):
     items = [channel_owner() for _ in range(10)]
     stage.keto.insert(*items)
+    with stage.services.transaction() as session:
+        session.execute(text("truncate tuple_objects, tuple_namespaces"))
 
     assert stage.patch(*(("insert", each) for each in items)).status_code == 204
     assert all(len(listed(stage, each)) == 1 for each in items)
@@ -502,6 +504,23 @@ def test_a_role_tuple_makes_the_member_what_it_says(stage):
     row = stage.audit()[-1]
     assert (row["action"], row["status"]) == ("roles", 204)
     assert row["tuples"]["insert"] == [f"Platform:main#moderators@{somebody}"]
+
+
+def test_a_change_of_role_is_in_the_log_of_authority(stage):
+    somebody, request_id = stage.new_member(), uuid4().hex
+    for _ in range(2):
+        stage.put(role_of(somebody, "creators"), headers={"X-Request-Id": request_id})
+
+    with stage.services.transaction() as session:
+        statement = text("select * from authority_audit where subject_id = :id")
+        (row,) = session.execute(statement, {"id": somebody}).mappings()
+    key_id = stage.edge.headers["authorization"].split("_")[1]
+    assert (row["actor"], row["request_id"]) == (f"key:{key_id}", request_id)
+    assert (row["action"], row["before"], row["after"]) == (
+        "role.assigned",
+        {"role": "user"},
+        {"role": "creator"},
+    )
 
 
 def test_a_role_tuple_that_is_taken_leaves_a_plain_user(stage):

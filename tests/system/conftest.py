@@ -45,7 +45,7 @@ class Person:
         name = secrets.token_hex(4)
         self.email = f"{name}@example.test"
         self.username = f"ada-{name}"
-        self.password = f"Correct-Horse-{secrets.token_hex(4)}"
+        self.password = f"Correct-Horse-7{secrets.token_hex(4)}"
         self.identity_id = ""
         self.registration_flow_id = ""
         self.verification_flow_id = ""

@@ -1,9 +1,14 @@
 """Another e-mail address: asked for with an unmodified SDK, proven, done, taken back."""
 
 import re
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
+from urllib.parse import unquote
 
 import httpx
+import psycopg
 import pytest
 from ory_client import (
     UpdateSettingsFlowBody,
@@ -49,13 +54,27 @@ def code_to(stack: Any, address: str, eventually: Any) -> str:
 def ticket_to(stack: Any, address: str, subject: str, eventually: Any) -> str:
     """Return the ticket of the mail that an old address got."""
     mail = eventually(lambda: [m for m in mails_to(stack, address) if subject in m["subject"]])[-1]
-    return re.search(r"ticket=([\w%-]+)", mail["text"])[1].replace("%3D", "=")
+    return unquote(re.search(r"ticket=([\w%-]+)", mail["text"])[1])
 
 
 def verification_flow(flow: Any) -> str:
     [step] = flow.continue_with
     assert step.actual_instance.action == "show_verification_ui"
     return str(step.actual_instance.flow.id)
+
+
+@pytest.fixture
+def api(stack: Any) -> Iterator[Callable[..., httpx.Client]]:
+    """Return a function that makes a client of our API, with a session or without."""
+    with ExitStack() as clients:
+
+        def make(token: str = "") -> httpx.Client:
+            headers = {"X-Session-Token": token} if token else {}
+            client = httpx.Client(base_url=stack.edge_url, headers=headers, timeout=30)
+            clients.callback(client.close)
+            return client
+
+        yield make
 
 
 @pytest.fixture
@@ -71,7 +90,7 @@ def token(member: Any) -> str:
 
 
 def test_a_new_address_waits_and_the_old_one_stays_until_it_is_proven(
-    stack, member, token, admin, eventually
+    member, token, admin, eventually
 ):
     new = f"new-{member.email}"
     flow = ask(member, token, email=new)
@@ -85,7 +104,7 @@ def test_a_new_address_waits_and_the_old_one_stays_until_it_is_proven(
     [node] = [each for each in shown if getattr(each, "name", "") == "traits.pending_email"]
     assert node.value == new
 
-    member.verify(code_to(stack, new, eventually), flow_id=verification_flow(flow))
+    member.verify(code_to(member.stack, new, eventually), flow_id=verification_flow(flow))
 
     eventually(lambda: member.me(token).json()["email"] == new)
     identity = identity_of(admin, member)
@@ -95,3 +114,316 @@ def test_a_new_address_waits_and_the_old_one_stays_until_it_is_proven(
     assert member.log_in(new)
     with pytest.raises(BadRequestException):
         member.log_in(member.email)
+
+
+def test_the_old_address_hears_of_it_and_both_hear_when_it_is_done(
+    member, token, admin, eventually, api
+):
+    new = change(member.stack, member, token, eventually)
+
+    subjects = [mail["subject"] for mail in mails_to(member.stack, member.email)]
+    assert "Your e-mail address is about to change" in subjects
+    done = eventually(
+        lambda: [m for m in mails_to(member.stack, member.email) if "was changed" in m["subject"]]
+    )
+    assert new in done[0]["text"]
+    eventually(
+        lambda: [
+            m for m in mails_to(member.stack, new) if "address of your account now" in m["subject"]
+        ]
+    )
+    kinds = [event["kind"] for event in events(api(token))]
+    assert kinds == ["email_changed", "email_change_asked"]
+    view = api(token).get("/api/me/email").json()
+    assert view["email"] == new
+    assert view["pending"] is None
+    assert view["revertible_until"]
+
+
+def change(stack: Any, member: Any, token: str, eventually: Any) -> str:
+    """Change the address by the SDK alone, and return the new one."""
+    new = f"{secrets.token_hex(4)}@example.test"
+    flow = ask(member, token, email=new)
+    member.verify(code_to(stack, new, eventually), flow_id=verification_flow(flow))
+    eventually(lambda: member.me(token).json()["email"] == new)
+    return new
+
+
+def events(client: httpx.Client) -> list[dict[str, Any]]:
+    answer = client.get("/api/me/security-events")
+    assert answer.status_code == 200, answer.text
+    return answer.json()["items"]
+
+
+def codes_of(problem: httpx.Response) -> list[str]:
+    return [error["code"] for error in problem.json()["errors"]]
+
+
+def test_a_pending_address_is_never_set_by_hand_and_emptying_it_cancels(
+    member, token, admin, eventually, api
+):
+    with pytest.raises(BadRequestException) as refused:
+        ask(member, token, pending_email="eve@example.test")
+    assert "cannot be set by hand" in refused.value.body
+    new = f"new-{member.email}"
+    flow = ask(member, token, email=new)
+    code = code_to(member.stack, new, eventually)
+    # As a form sends it along, beside another change.
+    assert ask(member, token, pending_email=new, first_name="Ada").state == "success"
+    assert identity_of(admin, member)["traits"]["pending_email"] == new
+
+    assert ask(member, token).state == "success"
+
+    assert "pending_email" not in identity_of(admin, member)["traits"]
+    assert api(token).get("/api/me/email").json()["pending"] is None
+    answer = member.verify(code, flow_id=verification_flow(flow))
+    assert answer.state != "passed_challenge"
+    assert member.me(token).json()["email"] == member.email
+
+
+def test_of_two_wishes_the_later_one_counts(member, token, admin, eventually, api):
+    first, second = (f"{name}-{member.email}" for name in ("first", "second"))
+    flow = ask(member, token, email=first)
+    code = code_to(member.stack, first, eventually)
+    later = ask(member, token, email=second, pending_email=first)
+    assert addresses_of(identity_of(admin, member)) == {member.email: True, second: False}
+
+    assert member.verify(code, flow_id=verification_flow(flow)).state != "passed_challenge"
+    member.verify(code_to(member.stack, second, eventually), flow_id=verification_flow(later))
+
+    eventually(lambda: member.me(token).json()["email"] == second)
+    assert [e["facts"].get("why") for e in events(api(token)) if "ended" in e["kind"]] == [
+        "superseded"
+    ]
+
+
+def test_the_same_wish_twice_sends_one_mail(member, token, eventually):
+    new = f"new-{member.email}"
+    ask(member, token, email=new)
+    again = ask(member, token, email=new)
+    assert not again.continue_with
+    code_to(member.stack, new, eventually)
+    assert len(mails_to(member.stack, new)) == 1
+
+
+def test_an_address_of_somebody_else_is_refused_as_at_registration(
+    member, token, another_person, api
+):
+    another_person.register()
+    with pytest.raises(BadRequestException) as refused:
+        ask(member, token, email=another_person.email)
+    assert "4000007" in refused.value.body
+    assert member.me(token).json()["email"] == member.email
+    answer = api(token).post("/api/me/email", json={"email": another_person.email})
+    assert answer.status_code == 422
+    assert answer.json()["type"] == "urn:kleis:problem:email_taken"
+
+
+def test_nobody_can_make_us_write_to_many_addresses(member, token):
+    for number in range(5):
+        ask(member, token, email=f"{number}-{member.email}")
+    with pytest.raises(BadRequestException) as refused:
+        ask(member, token, email=f"6-{member.email}")
+    assert "email_change_too_often" in refused.value.body
+
+
+def test_the_old_address_takes_a_change_back_and_everybody_is_out(
+    member, token, admin, eventually, api
+):
+    new = change(member.stack, member, token, eventually)
+    ticket = ticket_to(member.stack, member.email, "was changed", eventually)
+
+    answer = api().post("/api/me/email/revert", json={"ticket": ticket})
+
+    assert (answer.status_code, answer.json()) == (200, {"state": "reverted"})
+    identity = identity_of(admin, member)
+    assert identity["traits"]["email"] == member.email
+    assert addresses_of(identity) == {member.email: True}
+    assert member.me(token).status_code == 401
+    # Whoever changed the address may know the password.
+    for name in (member.email, new, member.username):
+        with pytest.raises(BadRequestException):
+            member.log_in(name)
+    again = api().post("/api/me/email/revert", json={"ticket": ticket})
+    assert again.json() == {"state": "reverted"}
+
+    member.password = recover(api(), member.stack, member, eventually)
+    assert member.me(member.log_in()).json()["email"] == member.email
+
+
+def recover(client: httpx.Client, stack: Any, person: Any, eventually: Any) -> str:
+    """Get back in by a code, set a new password and return it."""
+    with client:
+        before = len(mails_to(stack, person.email))
+        flow = client.get("/self-service/recovery/api").json()
+        client.post(flow["ui"]["action"], json={"method": "code", "email": person.email})
+        eventually(lambda: len(mails_to(stack, person.email)) > before)
+        code = code_to(stack, person.email, eventually)
+        answer = client.post(flow["ui"]["action"], json={"method": "code", "code": code})
+        assert answer.status_code == 200, answer.text
+        token = next(
+            step["ory_session_token"]
+            for step in answer.json()["continue_with"]
+            if step["action"] == "set_ory_session_token"
+        )
+        headers = {"X-Session-Token": token}
+        settings = client.get("/self-service/settings/api", headers=headers).json()
+        password = f"Correct-Horse-{secrets.token_hex(4)}"
+        answer = client.post(
+            settings["ui"]["action"],
+            json={"method": "password", "password": password},
+            headers=headers,
+        )
+        assert answer.status_code == 200, answer.text
+    return password
+
+
+def test_a_change_that_is_only_asked_for_is_cancelled_by_the_same_link(
+    member, token, admin, eventually, api
+):
+    new = f"new-{member.email}"
+    flow = ask(member, token, email=new)
+    ticket = ticket_to(member.stack, member.email, "about to change", eventually)
+    code = code_to(member.stack, new, eventually)
+
+    with api() as client:
+        page = client.get("/email-revert", params={"ticket": ticket})
+        assert (page.status_code, "It was not me" in page.text) == (200, True)
+        assert member.me(token).status_code == 200
+        page = client.post("/email-revert", data={"ticket": ticket})
+        assert "Your old address is back" in page.text
+        assert client.get("/email-revert", params={"ticket": ticket}).status_code == 410
+
+    assert member.verify(code, flow_id=verification_flow(flow)).state != "passed_challenge"
+    assert identity_of(admin, member)["traits"]["email"] == member.email
+    assert member.me(token).status_code == 401
+
+
+def test_the_oldest_address_takes_back_what_followed(member, token, admin, eventually, api):
+    original = member.email
+    first = change(member.stack, member, token, eventually)
+    member.email = first
+    change(member.stack, member, token, eventually)
+    oldest = ticket_to(member.stack, original, "was changed", eventually)
+    later = ticket_to(member.stack, first, "was changed", eventually)
+
+    api().post("/api/me/email/revert", json={"ticket": oldest})
+
+    assert identity_of(admin, member)["traits"]["email"] == original
+    answer = api().post("/api/me/email/revert", json={"ticket": later})
+    assert answer.status_code == 409
+    assert identity_of(admin, member)["traits"]["email"] == original
+
+
+def test_nobody_else_gets_an_address_that_may_still_be_taken_back(
+    member, token, another_person, eventually
+):
+    change(member.stack, member, token, eventually)
+    another_person.email = member.email
+    with pytest.raises(BadRequestException) as refused:
+        another_person.register()
+    assert "email_taken" in refused.value.body
+
+
+@pytest.mark.parametrize("ticket", ["", "x", "A" * 56, "AAAA====", "\u00e9" * 30])
+def test_a_ticket_of_nobody_opens_nothing(stack, ticket, api):
+    answer = api().post("/api/me/email/revert", json={"ticket": ticket})
+    assert answer.status_code in (404, 422)
+    assert api().get("/email-revert", params={"ticket": ticket}).status_code == 410
+
+
+def test_an_address_taken_meanwhile_is_not_taken_over(member, token, admin, eventually, api):
+    """By the admin API alone somebody else can have it: as a username."""
+    new = f"{secrets.token_hex(4)}@example.test"
+    flow = ask(member, token, email=new)
+    squatter = {"email": f"x-{member.email}", "username": new}
+    made = admin.post("/admin/identities", json={"schema_id": "member", "traits": squatter})
+    assert made.status_code == 201, made.text
+
+    member.verify(code_to(member.stack, new, eventually), flow_id=verification_flow(flow))
+
+    told = "could not be changed"
+    eventually(lambda: [m for m in mails_to(member.stack, member.email) if told in m["subject"]])
+    identity = identity_of(admin, member)
+    assert identity["traits"] == {"email": member.email, "username": member.username}
+    assert events(api(token))[0]["facts"]["why"] == "taken"
+
+
+def test_an_address_that_nobody_confirms_is_forgotten(member, token, admin, eventually, api):
+    new = f"new-{member.email}"
+    ask(member, token, email=new)
+    with psycopg.connect(member.stack.database_url) as connection:
+        connection.execute(
+            "update email_changes set expires_at = now() - interval '1 minute'"
+            " where identity_id = %s",
+            (member.identity_id,),
+        )
+    eventually(lambda: "pending_email" not in identity_of(admin, member)["traits"])
+    view = api(token).get("/api/me/email").json()
+    assert view == {"email": member.email, "pending": None, "revertible_until": None}
+
+
+def test_our_own_api_asks_confirms_and_shows(member, token, admin, eventually, api):
+    new = f"new-{member.email}"
+    with api(token) as client:
+        answer = client.post("/api/me/email", json={"email": new})
+        assert answer.status_code == 202, answer.text
+        assert answer.json()["pending"]["email"] == new
+        code = code_to(member.stack, new, eventually)
+        wrong = client.post("/api/me/email/confirm", json={"code": f"{(int(code) + 1) % 10**6:06}"})
+        assert (wrong.status_code, codes_of(wrong)) == (422, ["code_wrong"])
+
+        answer = client.post("/api/me/email/confirm", json={"code": code})
+
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["email"] == new
+        assert client.get("/api/me").json()["email"] == new
+        assert addresses_of(identity_of(admin, member)) == {new: True}
+        again = client.post("/api/me/email/confirm", json={"code": code})
+        assert (again.status_code, codes_of(again)) == (422, ["code_not_sent"])
+
+
+def test_our_own_api_cancels(member, token, admin, api):
+    with api(token) as client:
+        client.post("/api/me/email", json={"email": f"new-{member.email}"})
+        assert client.delete("/api/me/email").status_code == 204
+        assert client.delete("/api/me/email").status_code == 204
+        assert client.get("/api/me/email").json()["pending"] is None
+    assert addresses_of(identity_of(admin, member)) == {member.email: True}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "code"),
+    [
+        ("no address", "email_format"),
+        ("a@mailinator.com", "email_disposable"),
+        ("", "email_unchanged"),
+    ],
+)
+def test_our_own_api_says_why_not(member, token, wanted, code, api):
+    answer = api(token).post("/api/me/email", json={"email": wanted or member.email})
+    assert (answer.status_code, codes_of(answer)) == (422, [code])
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def age(stack: Any, person: Any) -> None:
+    """Let a quarter of an hour pass since everybody logged in."""
+    with psycopg.connect(stack.kratos_database_url) as connection:
+        connection.execute(
+            "update sessions set authenticated_at = authenticated_at - interval '16 minutes'"
+            " where identity_id = %s",
+            (person.identity_id,),
+        )
+
+
+def test_an_old_session_has_to_log_in_again_first(member, token, admin, api):
+    age(member.stack, member)
+    answer = api(token).post("/api/me/email", json={"email": f"new-{member.email}"})
+    assert answer.status_code == 403
+    assert answer.json()["type"] == "urn:kleis:problem:session_refresh_required"
+    flow = api(token).get("/self-service/settings/api").json()
+    traits = {"email": f"new-{member.email}", "username": member.username}
+    answer = api(token).post(flow["ui"]["action"], json={"method": "profile", "traits": traits})
+    assert answer.status_code == 403
+    assert answer.json()["error"]["id"] == "session_refresh_required"
+    assert "pending_email" not in identity_of(admin, member)["traits"]

@@ -102,4 +102,3 @@ def test_a_recovery_lets_in_who_never_verified(person):
         if item.actual_instance.action == "set_ory_session_token"
     ]
     assert person.me(token).json()["status"] == "active"
-    assert person.log_in()

@@ -100,9 +100,8 @@ def test_only_the_password_method_needs_a_verdict(kind):
     for method, rules in after.items():
         if isinstance(rules, dict):
             hooks = [hook for hook in rules["hooks"] if hook["hook"] == "web_hook"]
-            middle = "/password" if method == "password" else ""
-            assert [hook["config"]["url"] for hook in hooks] == [
-                f"${{HOOKS_URL}}/hooks/{kind}{middle}/submitted",
-                f"${{HOOKS_URL}}/hooks/{kind}{middle}/completed",
-            ]
+            asks, tells = (hook["config"]["url"] for hook in hooks)
+            assert ("/password/" in asks, "/password/" in tells) == (method == "password",) * 2
+            assert asks.startswith(f"${{HOOKS_URL}}/hooks/{kind}/")
+            assert (asks.endswith("/submitted"), tells.endswith("/completed")) == (True, True)
             assert hooks[0]["config"]["response"] == {"parse": True, "ignore": False}

@@ -141,10 +141,11 @@ def test_a_change_is_judged_as_a_registration_is(
         assert getattr(before, trait) == getattr(after, trait)
 
 
-def test_an_address_is_not_changed_to_one_that_nobody_has_proven() -> None:
-    eve = replace(ADA, email="eve@example.com")
-
-    assert found(decide_change_of_traits(ADA, eve, RULES)) == {"#/traits/email": "email_change"}
+def test_a_new_address_is_judged_like_that_of_a_registration() -> None:
+    assert decide_change_of_traits(ADA, replace(ADA, email="eve@example.com"), RULES) == Allow()
+    assert found(decide_change_of_traits(ADA, replace(ADA, email="eve"), RULES)) == {
+        "#/traits/email": "email_format"
+    }
 
 
 def test_another_spelling_of_the_same_address_is_no_change() -> None:

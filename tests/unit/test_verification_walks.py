@@ -1,5 +1,7 @@
 """Which arrows a registration, a resend and a proven address take."""
 
+from datetime import timedelta
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,8 +14,14 @@ from policies.decisions import (
     SyncIdentity,
 )
 from policies.lifecycle import Actor, Status, effects_of
-from policies.verification import decide_recording, decide_resend, decide_verification
+from policies.verification import (
+    RESENDS_FOR,
+    decide_recording,
+    decide_resend,
+    decide_verification,
+)
 
+DAY = timedelta(days=1)
 WELCOMED = (SyncAuthority(), SyncIdentity(), SendMail("welcome"), PublishEvent("member.verified"))
 
 
@@ -76,7 +84,7 @@ def test_no_member_of_staff_verifies_an_address_for_somebody(
 
 
 def test_a_resend_brings_an_expired_member_back_without_registering_twice() -> None:
-    walk = decide_resend(Status.EXPIRED, Actor.MEMBER)
+    walk = decide_resend(Status.EXPIRED, Actor.MEMBER, age=DAY)
 
     assert not isinstance(walk, Deny)
     assert [arrow.target for arrow in walk] == [
@@ -86,10 +94,17 @@ def test_a_resend_brings_an_expired_member_back_without_registering_twice() -> N
     assert effects_of(walk) == (SyncIdentity(),)
 
 
+def test_nobody_keeps_a_registration_alive_for_ever() -> None:
+    assert not isinstance(decide_resend(Status.EXPIRED, Actor.MEMBER, age=RESENDS_FOR), Deny)
+    late = RESENDS_FOR + timedelta(seconds=1)
+    assert isinstance(decide_resend(Status.EXPIRED, Actor.MEMBER, age=late), Deny)
+    assert timedelta(days=30) == RESENDS_FOR
+
+
 def test_a_resend_for_somebody_pending_is_no_arrow() -> None:
-    assert decide_resend(Status.PENDING_VERIFICATION, Actor.MEMBER) == ()
+    assert decide_resend(Status.PENDING_VERIFICATION, Actor.MEMBER, age=DAY) == ()
 
 
 @pytest.mark.parametrize("current", [None, Status.ACTIVE, Status.BANNED])
 def test_there_is_no_resend_for_those_with_nothing_to_verify(current: Status | None) -> None:
-    assert isinstance(decide_resend(current, Actor.MEMBER), Deny)
+    assert isinstance(decide_resend(current, Actor.MEMBER, age=DAY), Deny)

@@ -4,6 +4,7 @@ What needs a framework is in a module named for it: `kleis_client.fastapi`, `kle
 and `kleis_client.asgi` for everything that speaks ASGI.
 """
 
+from kleis_client.checks import Check, Decision
 from kleis_client.errors import (
     IssuerError,
     KleisClientError,
@@ -14,15 +15,19 @@ from kleis_client.errors import (
     UndecidedError,
 )
 from kleis_client.member import Member
+from kleis_client.permissions import PermissionClient
 from kleis_client.revocations import RevocationFeed
 from kleis_client.token_auth import TokenAuth
 from kleis_client.token_pair import TokenPair
 from kleis_client.verifier import TokenVerifier
 
 __all__ = [
+    "Check",
+    "Decision",
     "IssuerError",
     "KleisClientError",
     "Member",
+    "PermissionClient",
     "PermissionDeniedError",
     "RevocationFeed",
     "SecondFactorRequiredError",

@@ -1,11 +1,13 @@
 """For any ASGI application: the member in the scope, or the request refused before it."""
 
-from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 from typing import Any
 
 from kleis_client.errors import KleisClientError, TokenInvalidError, TokenMissingError
 from kleis_client.member import Member
+from kleis_client.permissions import PermissionClient
 from kleis_client.problems import Problem, problem_of
+from kleis_client.requirements import Requirement
 from kleis_client.verifier import TokenVerifier
 
 Scope = MutableMapping[str, Any]
@@ -86,3 +88,55 @@ async def refuse(problem: Problem, scope: Scope, receive: Receive, send: Send) -
         prefix = "websocket.http.response"
     await send({"type": f"{prefix}.start", "status": problem.status, "headers": headers})
     await send({"type": f"{prefix}.body", "body": problem.body})
+
+
+class Require:
+    """Makes guards for ASGI applications behind `MemberMiddleware`.
+
+    `require("edit", on="Content:{id}")(app)` lets only those through who may; others get 403.
+
+    Args:
+        parameters: Where in the scope the names of the address are; by default where Starlette
+            puts them, `path_params`.
+    """
+
+    def __init__(
+        self,
+        permissions: PermissionClient,
+        *,
+        parameters: Callable[[Scope], Mapping[str, object]] | None = None,
+    ) -> None:
+        self._permissions = permissions
+        self._parameters = parameters or _path_params
+
+    def __call__(self, name: str, on: str | None = None) -> Callable[[ASGIApp], ASGIApp]:
+        """Return a guard; see `Requirement`."""
+        requirement, parameters = Requirement(self._permissions, name, on), self._parameters
+
+        def guard(app: ASGIApp) -> ASGIApp:
+            async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
+                if scope["type"] not in {"http", "websocket"}:
+                    await app(scope, receive, send)
+                    return
+                try:
+                    await requirement.enforce_async(_member(scope), parameters(scope))
+                except KleisClientError as error:
+                    await refuse(problem_of(error), scope, receive, send)
+                    return
+                await app(scope, receive, send)
+
+            return guarded
+
+        return guard
+
+
+def _member(scope: Scope) -> Member:
+    member = scope.get(MEMBER)
+    if not isinstance(member, Member):
+        raise TokenMissingError
+    return member
+
+
+def _path_params(scope: Scope) -> Mapping[str, object]:
+    found: Mapping[str, object] = scope.get("path_params", {})
+    return found

@@ -81,5 +81,6 @@ def _start() -> _Running:
 
 
 BACKGROUND = Background()
-os.register_at_fork(after_in_child=BACKGROUND.forget)
+if hasattr(os, "register_at_fork"):  # Windows has no fork
+    os.register_at_fork(after_in_child=BACKGROUND.forget)
 atexit.register(BACKGROUND.close)

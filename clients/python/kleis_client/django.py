@@ -1,14 +1,19 @@
 """For Django, synchronous or asynchronous: the member as `request.kleis_member`.
 
-# shop/identity.py
-verifier = TokenVerifier("https://id.example", "shop")
-member_middleware = make_middleware(verifier)
+In a module of yours, here `shop/identity.py`, and then `shop/settings.py` and `shop/views.py`:
 
-# shop/settings.py
-MIDDLEWARE = [..., "shop.identity.member_middleware"]
+    verifier = TokenVerifier("https://id.example", "shop")
+    member_middleware = make_middleware(verifier)
+    require = Require(PermissionClient("https://id.example", api_key))
+
+    MIDDLEWARE = [..., "shop.identity.member_middleware"]
+
+    @require("edit", on="Content:{id}")
+    def edit(request, id): ...
 """
 
 from collections.abc import Awaitable, Callable, Collection
+from functools import wraps
 from inspect import iscoroutinefunction
 from typing import Any
 
@@ -16,9 +21,13 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import sync_and_async_middleware
 
 from kleis_client.errors import KleisClientError, TokenMissingError
+from kleis_client.member import Member
+from kleis_client.permissions import PermissionClient
 from kleis_client.problems import problem_of
+from kleis_client.requirements import Requirement
 from kleis_client.verifier import TokenVerifier
 
+View = Callable[..., Any]
 GoesOn = Callable[[KleisClientError, HttpRequest], bool]
 
 
@@ -80,6 +89,54 @@ def _for_event_loops(
         return await get_response(request)
 
     return member_middleware
+
+
+class Require:
+    """Makes decorators for views that stand behind a middleware of `make_middleware`."""
+
+    def __init__(self, permissions: PermissionClient) -> None:
+        self._permissions = permissions
+
+    def __call__(self, name: str, on: str | None = None) -> Callable[[View], View]:
+        """Return a decorator; see `Requirement`. Names come from the view's keyword arguments."""
+        requirement = Requirement(self._permissions, name, on)
+
+        def decorate(view: View) -> View:
+            guard = _guarded_async if iscoroutinefunction(view) else _guarded
+            return guard(view, requirement)
+
+        return decorate
+
+
+def _guarded(view: View, requirement: Requirement) -> View:
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        try:
+            requirement.enforce(_member(request), kwargs)
+        except KleisClientError as error:
+            return refusal(error)
+        return view(request, *args, **kwargs)
+
+    return guarded
+
+
+def _guarded_async(view: View, requirement: Requirement) -> View:
+    @wraps(view)
+    async def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        try:
+            await requirement.enforce_async(_member(request), kwargs)
+        except KleisClientError as error:
+            return refusal(error)
+        return await view(request, *args, **kwargs)
+
+    return guarded
+
+
+def _member(request: HttpRequest) -> Member:
+    member = getattr(request, "kleis_member", None)
+    if not isinstance(member, Member):
+        raise TokenMissingError
+    return member
 
 
 def refusal(error: KleisClientError) -> HttpResponse:

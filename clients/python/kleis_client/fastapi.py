@@ -1,11 +1,17 @@
-"""For FastAPI: who is calling, as a dependency.
+"""For FastAPI: who is calling, and whether they may, as dependencies.
 
-current_member = CurrentMember(verifier)
-app = FastAPI(exception_handlers=exception_handlers)
+In an application of yours:
 
-@app.get("/me")
-async def me(member: Annotated[Member, Depends(current_member)]) -> str:
-    return member.id
+    current_member = CurrentMember(verifier)
+    require = Require(current_member, permissions)
+    app = FastAPI(exception_handlers=exception_handlers)
+
+    @app.get("/me")
+    async def me(member: Annotated[Member, Depends(current_member)]) -> str:
+        return member.id
+
+    @app.put("/articles/{id}", dependencies=[Depends(require("edit", on="Content:{id}"))])
+    async def edit(id: str) -> None: ...
 """
 
 from collections.abc import Awaitable, Callable
@@ -20,7 +26,9 @@ from starlette.responses import Response
 from kleis_client.asgi import MEMBER, member_of_scope
 from kleis_client.errors import KleisClientError, TokenMissingError
 from kleis_client.member import Member
+from kleis_client.permissions import PermissionClient
 from kleis_client.problems import problem_of
+from kleis_client.requirements import Requirement
 from kleis_client.verifier import TokenVerifier
 
 
@@ -85,4 +93,34 @@ class CurrentMember(BearerScheme):
         member = request.scope.get(MEMBER) or await member_of_scope(request.scope, self._verifier)
         if not isinstance(member, Member):
             raise TokenMissingError
+        return member
+
+
+class Require:
+    """Makes dependencies that are the member, if it may."""
+
+    def __init__(self, current_member: CurrentMember, permissions: PermissionClient) -> None:
+        self._current_member, self._permissions = current_member, permissions
+
+    def __call__(self, name: str, on: str | None = None) -> "RequiredMember":
+        """Return a dependency; see `Requirement`."""
+        return RequiredMember(self._current_member, Requirement(self._permissions, name, on))
+
+
+class RequiredMember(BearerScheme):
+    """A dependency that is the `Member` behind the access token, if it meets a requirement.
+
+    Refuses as `CurrentMember` does, and with 403 who may not.
+    """
+
+    def __init__(self, current_member: CurrentMember, requirement: Requirement) -> None:
+        super().__init__()
+        self._current_member, self._requirement = current_member, requirement
+
+    async def __call__(self, request: HTTPConnection) -> Member:
+        try:
+            member = await self._current_member.of(request)
+            await self._requirement.enforce_async(member, request.path_params)
+        except KleisClientError as error:
+            raise RefusedError(error) from error
         return member

@@ -1,8 +1,10 @@
 """Requests to the issuer: one deadline each, a bound on answers, no redirects."""
 
 import asyncio
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -103,11 +105,18 @@ class Issuer:
         if self._client is None or self._client[0] != generation:
             client = httpx.AsyncClient(
                 headers=self._headers,
+                verify=_trusted_authorities(),
                 follow_redirects=False,
-                timeout=None,  # noqa: S113 - ask()
+                timeout=None,  # noqa: S113 - `ask` has one deadline for everything
             )
             self._client = (generation, client)
         return self._client[1]
+
+
+@cache
+def _trusted_authorities() -> ssl.SSLContext:
+    """Return what a client makes for itself: reading them takes longer than a request."""
+    return httpx.create_ssl_context()
 
 
 def origin_of(url: str) -> str:

@@ -64,7 +64,7 @@ class TokenAuth(httpx.Auth):
         self._origins = frozenset(_origin(httpx.URL(url)) for url in origins or (issuer,))
         self._lock = threading.Lock()
         self._tokens = tokens
-        self._renewal: Future[TokenPair] | None = None
+        self._renewal: tuple[int, Future[TokenPair]] | None = None
 
     @property
     def tokens(self) -> TokenPair:
@@ -130,9 +130,11 @@ class TokenAuth(httpx.Auth):
                 done: Future[TokenPair] = Future()
                 done.set_result(self._tokens)
                 return done
-            if self._renewal is None or self._renewal.done():
-                self._renewal = BACKGROUND.submit(self._refresh(used))
-            return self._renewal
+            generation, renewal = BACKGROUND.generation, self._renewal
+            if renewal is None or renewal[0] != generation or renewal[1].done():
+                renewal = (generation, BACKGROUND.submit(self._refresh(used)))
+                self._renewal = renewal
+            return renewal[1]
 
     async def _refresh(self, used: TokenPair) -> TokenPair:
         sent_at = self._clock()

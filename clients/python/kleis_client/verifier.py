@@ -77,8 +77,9 @@ class TokenVerifier:
         self._keys = IssuerKeys(
             self._issuer, refetch_after=refetch_after, max_stale=max_stale, timer=timer
         )
+        self._own_feed: RevocationFeed | None = None
         if revocations is None and check_revocations:
-            revocations = RevocationFeed(issuer, address=address, timer=timer)
+            revocations = self._own_feed = RevocationFeed(issuer, address=address, timer=timer)
         self._revocations = revocations if check_revocations else None
         self._verified = VerifiedTokens(cache_size)
 
@@ -110,9 +111,9 @@ class TokenVerifier:
         return await self.verify_async(bearer_token(authorization))
 
     def close(self) -> None:
-        """End the feed and the connections to the issuer."""
-        if self._revocations is not None:
-            self._revocations.close()
+        """End the connections to the issuer, and the feed unless it was given."""
+        if self._own_feed is not None:
+            self._own_feed.close()
         self._issuer.close()
 
     def _pending(self, trial: "_Trial") -> Iterator[Future[None]]:

@@ -1,0 +1,46 @@
+"""`/api/me/password`: the member changes its password."""
+
+from typing import Annotated
+
+from fastapi import APIRouter
+from pydantic import BaseModel, SecretStr, StringConstraints
+
+from integration import own_password
+from integration.api.authentication import MemberCalling
+from integration.api.clients import AskedFor
+from integration.dependencies import UsesServices
+
+router = APIRouter(prefix="/api/me/password", tags=["me"])
+
+# Longer ones are refused by the rules, in words; this only keeps bodies small.
+Password = Annotated[SecretStr, StringConstraints(min_length=1, max_length=1024)]
+
+
+class PasswordChange(BaseModel):
+    current: Password
+    new: Password
+
+
+class PasswordChanged(BaseModel):
+    """It is changed, and every session has ended: whoever goes on logs in first."""
+
+    reauthentication_required: bool = True
+
+
+@router.post("")
+def change_password(
+    wanted: PasswordChange, caller: MemberCalling, client: AskedFor, services: UsesServices
+) -> PasswordChanged:
+    """Change the password; every session ends, the caller's too, and a mail tells of it.
+
+    403 `current_password_wrong`; 422 with every rule that the new one breaks in `errors`
+    (`password_reused` among them); 429 after too many wrong ones, with `Retry-After`.
+    """
+    own_password.change(
+        services.edge,
+        client,
+        identifier=caller.member.email or "",
+        current=wanted.current.get_secret_value(),
+        new=wanted.new.get_secret_value(),
+    )
+    return PasswordChanged()
