@@ -6,16 +6,13 @@ from typing import Annotated
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from integration.errors import KleisError
 from policies.forward_auth import METHODS, Rule, captures, read_host, read_need, read_path
 
 _MAX_BYTES = 1_000_000
 
 
-class RulesError(KleisError):
+class RulesError(Exception):
     """The file cannot be used; one line for each thing that is wrong."""
-
-    code = "rules_malformed"
 
 
 class _Written(BaseModel):

@@ -11,7 +11,7 @@ import httpx
 from integration.cli.connecting import settings_of
 from integration.cli.context import Environment
 from integration.edge import canonical
-from integration.forward_auth_rules import read_rules
+from integration.forward_auth_rules import RulesError, read_rules
 from policies.forward_auth import Matched, Need, Permit, Unmatched, find
 
 _CHECK = "/relation-tuples/check/openapi"
@@ -62,7 +62,10 @@ def _find(path: Path, method: str, url: str) -> Matched | Unmatched:
     split = urlsplit(url)
     if not split.netloc:
         raise click.UsageError("a URL is https://host/path")
-    read = read_rules(path)
+    try:
+        read = read_rules(path)
+    except RulesError as error:
+        raise click.ClickException(str(error)) from error
     # As it stands: what urlsplit leaves of it is what a proxy would send.
     address = split.path or "/"
     fault = not address.isascii() or canonical.path_fault(address.encode("ascii"))
