@@ -35,7 +35,7 @@ def explaining(services, keto, questions: list[Question]) -> list[Explanation]:
     async def run() -> list[Explanation]:
         settings = services.settings.model_copy(update={"keto_read_url": keto.read_url})
         upstream, database = DecisionUpstream(settings), Database(settings)
-        explainer = Explainer(read_model(), upstream, database)
+        explainer = Explainer(read_model(), upstream, database, seconds=20.0)
         await upstream.start()
         await database.start()
         try:
@@ -236,6 +236,20 @@ def test_a_public_object_is_reached_by_everybody(stage):
     answer = stage.post("explain", who=True, action="view", resource=item).json()
 
     assert "public" in {way["kind"] for way in answer["reachable_by"]}
+
+
+def test_a_member_reads_its_own_ways_and_nothing_of_what_lies_around(stage):
+    session = {"X-Session-Token": NAMES["sten"]}
+    item = f"Content:{NAMES['private_item']}"
+
+    denied = stage.post("explain", headers=session, action="edit", resource=item).json()
+    public = f"Content:{NAMES['public_item']}"
+    allowed = stage.post("explain", headers=session, action="view", resource=public).json()
+
+    assert (denied["allowed"], denied["tree"]) == (False, None)
+    assert denied["missing"] == ["Nothing gives this to the subject."]
+    assert (allowed["reason"], allowed["paths"][0]["kind"]) == ("public", "public")
+    assert allowed["paths"][0]["via"] == []
 
 
 def test_only_a_service_asks_who_can_reach_an_object(stage):

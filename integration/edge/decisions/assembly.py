@@ -67,7 +67,9 @@ def make_decisions(
         exchange,
         askers,
         decisions=decisions,
-        explainer=Explainer(model, upstream, database),
+        explainer=Explainer(
+            model, upstream, database, seconds=settings.upstream_timeout.total_seconds()
+        ),
         log=log,
     )
     file = settings.forward_auth_rules

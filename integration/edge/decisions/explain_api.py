@@ -23,6 +23,7 @@ from policies.authority import GUEST_SUBJECT
 
 _WHO = "who"
 _MAX_MISSING = 20
+_NOTHING = "Nothing gives this to the subject."
 _NOT_NOW = {
     Reason.GATE_CLOSED: "The account is not active: nothing is permitted to it until it is.",
     Reason.SETTLING: "What has changed could not be told to Keto in time. Try again.",
@@ -70,7 +71,8 @@ class ExplainApi:
             decision = await self._decisions.decide(Asking(asking.question, fresh=True))
             explanation = await self._explainer.explain(asking.question)
         self._log.add(asking.question, decision, asker.name, request.id, started)
-        return json_answer(200, explained(decision, explanation))
+        answer = explained(decision, explanation)
+        return json_answer(200, answer if asker.subject is None else _for_member(answer))
 
     async def _reach(self, document: dict[str, Any], asker: Asker) -> Answer:
         if asker.subject is not None:
@@ -81,14 +83,24 @@ class ExplainApi:
         return json_answer(200, {"reachable_by": ways, "complete": is_complete})
 
 
-def explained(decision: Decision, explanation: Explanation) -> dict[str, object]:
+def _for_member(answer: dict[str, Any]) -> dict[str, Any]:
+    """Return an explanation without what lies around the object: where it belongs, who has it."""
+    lacking = answer["missing"] if answer["reason"] in _NOT_NOW else [_NOTHING]
+    return answer | {
+        "paths": [way | {"via": []} for way in answer["paths"]],
+        "missing": [] if answer["allowed"] else lacking,
+        "tree": None,
+    }
+
+
+def explained(decision: Decision, explanation: Explanation) -> dict[str, Any]:
     """Return a decision with what led to it; the decision is what counts."""
     agrees = explanation.tree.allowed is decision.allowed
     ways = explanation.shown_paths() if decision.allowed and agrees else []
     lacking = [] if decision.allowed else explanation.missing()
     if decision.reason in _NOT_NOW:
         lacking = [_NOT_NOW[decision.reason]]
-    answer = shown(decision)
+    answer: dict[str, Any] = shown(decision)
     if ways and decision.reason is Reason.ALLOWED:
         answer["reason"] = ways[0]["kind"]
     return {

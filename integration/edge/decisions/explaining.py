@@ -6,14 +6,15 @@ bounds, and says when it did not see everything.
 
 import asyncio
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
 from integration.edge.database import Database
 from integration.edge.decisions.upstream import DecisionUpstream
-from integration.edge.problems import UPSTREAM_TEMPORARY, RefusedError
+from integration.edge.problems import UPSTREAM_TEMPORARY, UPSTREAM_TIMEOUT, RefusedError
 from policies.authority import PLATFORM_NAMESPACE
 from policies.explanations import (
     MAX_OBJECTS,
@@ -91,9 +92,15 @@ class Explainer:
     """Follows questions through Keto's tuples."""
 
     def __init__(
-        self, model: RelationModel, upstream: DecisionUpstream, database: Database
+        self,
+        model: RelationModel,
+        upstream: DecisionUpstream,
+        database: Database,
+        *,
+        seconds: float,
     ) -> None:
         self._model = model
+        self._seconds = seconds
         self._upstream = upstream
         self._database = database
         self._slots = asyncio.Semaphore(_AT_ONCE)
@@ -102,10 +109,11 @@ class Explainer:
         """Return how a question is answered by the tuples that Keto has now.
 
         Raises:
-            RefusedError: Keto or the database does not answer.
+            RefusedError: Keto or the database does not answer, or not in time.
         """
-        tree, is_complete = await self._follow(question, question.subject)
-        return Explanation(tree, question, await self._grants(question.subject), is_complete)
+        async with _in_time(self._seconds):
+            tree, is_complete = await self._follow(question, question.subject)
+            return Explanation(tree, question, await self._grants(question.subject), is_complete)
 
     async def reach(self, question: Question) -> tuple[list[dict[str, object]], bool]:
         """Return who could be allowed, one entry a way, and whether these are all.
@@ -114,8 +122,12 @@ class Explainer:
         an object names them, up to a page each; roles and what is public are named as such.
 
         Raises:
-            RefusedError: Keto or the database does not answer.
+            RefusedError: Keto or the database does not answer, or not in time.
         """
+        async with _in_time(self._seconds):
+            return await self._reach(question)
+
+    async def _reach(self, question: Question) -> tuple[list[dict[str, object]], bool]:
         tree, is_complete = await self._follow(question, None)
         ways: list[dict[str, object]] = []
         for path in paths(tree, question):
@@ -190,6 +202,15 @@ class Explainer:
             name: (None if until is None else until.isoformat(), reason)
             for name, until, reason in rows
         }
+
+
+@asynccontextmanager
+async def _in_time(seconds: float) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError as error:
+        raise RefusedError(UPSTREAM_TIMEOUT) from error
 
 
 def _sets(items: Iterable[dict[str, Any]]) -> Iterable[SubjectSet]:
