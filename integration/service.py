@@ -45,6 +45,7 @@ from integration.api import (
     me_second_factor,
     me_security_events,
     me_sessions,
+    permissions,
     problems,
     revocations,
     tokens,
@@ -78,6 +79,7 @@ _ROUTED = (
     admin_grants,
     elevations,
     admin_audit,
+    permissions,
     tokens,
     revocations,
 )
