@@ -6,7 +6,7 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
 	--no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status test bench check docs lock
+.PHONY: help up down status test bench examples check docs lock
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -29,9 +29,14 @@ bench: .venv/test.stamp ## The long benchmarks of docs/performance.md; wants a q
 	$(BIN)/python -m benchmarks.edge_forwarding
 	$(BIN)/python -m benchmarks.passwords
 	$(BIN)/python -m benchmarks.limiter
+	$(BIN)/python -m benchmarks.decisions
+	$(BIN)/python -m benchmarks.decision_races
 	$(BIN)/python -m benchmarks.kit_verification
 	$(BIN)/python -m benchmarks.tuple_loading
 	$(BIN)/python -m benchmarks.tokens
+
+examples: .venv/test.stamp ## The examples with reverse proxies, run with those that are installed
+	$(BIN)/pytest tests/proxies
 
 check: .venv/test.stamp ## Format, lint, types, import contracts, and the tests that need no server
 	$(BIN)/ruff format --check .

@@ -37,9 +37,10 @@ def run_on(core: int) -> None:
     os.sched_setaffinity(0, {cores[core % len(cores)]})
 
 
-def serve(app: Any, port: int, *, core: int, **more: Any) -> None:
-    """Serve an ASGI application, quietly, until the process is ended."""
-    run_on(core)
+def serve(app: Any, port: int, *, core: int | None, **more: Any) -> None:
+    """Serve an ASGI application, quietly, until the process is ended; None: on all cores."""
+    if core is not None:
+        run_on(core)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     plain = {"log_config": None, "access_log": False, "server_header": False}
     uvicorn.run(app, host="127.0.0.1", port=port, proxy_headers=False, **(plain | more))

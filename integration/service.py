@@ -41,6 +41,7 @@ from integration.api import (
     me_second_factor,
     me_security_events,
     me_sessions,
+    permissions,
     problems,
     revocations,
     tokens,
@@ -69,9 +70,10 @@ _ROUTED = (
     me_second_factor,
     me_security_events,
     flows,
+    admin_authority,
+    permissions,
     tokens,
     revocations,
-    admin_authority,
 )
 _HOOKS = (
     registration,

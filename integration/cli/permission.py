@@ -1,4 +1,4 @@
-"""`kleis permission …`: which permissions exist."""
+"""`kleis permission …`: which permissions exist, and what forward-auth asks for."""
 
 import click
 
@@ -6,6 +6,7 @@ from integration import catalogue, permissions
 from integration.admins import THE_OPERATOR
 from integration.cli.connecting import connected
 from integration.cli.context import Environment
+from integration.cli.forward_auth import try_rules
 from integration.cli.printing import json_option, print_rows
 from policies.authority import Role
 from policies.permissions import Permission, built_in
@@ -13,7 +14,7 @@ from policies.permissions import Permission, built_in
 
 @click.group()
 def permission() -> None:
-    """Which permissions exist."""
+    """Which permissions exist, and what forward-auth asks for."""
 
 
 @permission.command("list")
@@ -52,3 +53,6 @@ def add(environment: Environment, name: str, description: str, role: str | None)
     with connected(environment) as services, services.transaction() as session:
         fresh = catalogue.add(session, THE_OPERATOR, new, now=services.now())
     click.echo(f"{name} is added" if fresh else f"{name} was there already")
+
+
+permission.add_command(try_rules)

@@ -24,10 +24,15 @@ def edge(environment: Environment) -> None:
 
     from integration.edge.assembly import make_edge
     from integration.edge.protocol import EdgeProtocol
+    from integration.forward_auth_rules import RulesError
 
     settings = _start(environment, "edge")
+    try:
+        app = make_edge(settings)
+    except RulesError as error:
+        raise click.ClickException(f"KLEIS_FORWARD_AUTH_RULES: {error}") from error
     uvicorn.run(
-        make_edge(settings),
+        app,
         host=settings.bind,
         port=settings.port_edge,
         http=EdgeProtocol,

@@ -2,6 +2,7 @@
 
 from integration.db import (
     audit_tables,
+    decision_tables,
     email_change_tables,
     epoch_tables,
     grant_tables,
@@ -15,6 +16,7 @@ from integration.db import (
 
 __all__ = [
     "audit_tables",
+    "decision_tables",
     "email_change_tables",
     "epoch_tables",
     "grant_tables",

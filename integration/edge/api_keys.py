@@ -76,6 +76,18 @@ class ApiKeys:
         if not permits(key.scopes, scope):
             raise RefusedError(SCOPE_MISSING)
 
+    def permits_at_once(self, headers: RawHeaders, scope: str) -> bool:
+        """Tell whether the caller's key is remembered and permits `scope`; False says nothing."""
+        given = [value for name, value in headers if name == b"authorization"]
+        token = _TOKEN.match(given[0].decode("latin-1")) if len(given) == 1 else None
+        if token is None:
+            return False
+        sha256 = hashlib.sha256(token[1].encode()).digest()
+        until, key = self._remembered.get(sha256, (0.0, None))
+        if key is None or time.monotonic() >= until:
+            return False
+        return key.works(sha256, datetime.now(UTC)) and permits(key.scopes, scope)
+
     async def _find(self, key_id: str, sha256: bytes) -> Key | None:
         now = time.monotonic()
         until, key = self._remembered.get(sha256, (0.0, None))

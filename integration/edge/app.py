@@ -13,6 +13,7 @@ from integration.edge.api_keys import ApiKeys
 from integration.edge.asgi import Answer, RawHeaders, Receive, Reply, Scope, Send, header
 from integration.edge.bodies import ClientGoneError, RequestBody
 from integration.edge.client_watch import ClientWatch
+from integration.edge.decisions.hot_checks import HotChecks
 from integration.edge.handlings import Handlings
 from integration.edge.hot_whoami import HotWhoami
 from integration.edge.problems import (
@@ -51,11 +52,12 @@ class Edge:
         keys: ApiKeys,
         handlings: Handlings,
         hot: HotWhoami,
+        hot_checks: HotChecks,
         parts: Sequence[Part],
         finishing: Sequence[Callable[[], Awaitable[None]]],
     ) -> None:
         """Args:
-        hot: Asked before anything is made of a request.
+        hot, hot_checks: Asked before anything is made of a request.
         parts: Started in this order, closed in reverse.
         finishing: Lets work that nobody waits for come to its end, before any part is closed.
         """
@@ -63,6 +65,7 @@ class Edge:
         self._keys = keys
         self._handlings = handlings
         self._hot = hot
+        self._hot_checks = hot_checks
         self._parts = tuple(parts)
         self._finishing = tuple(finishing)
 
@@ -70,8 +73,11 @@ class Edge:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         elif scope["type"] == "http":
-            if not await self._hot.answered(scope, send):
-                await self._answer(scope, receive, send)
+            if await self._hot.answered(scope, send):
+                return
+            rest = await self._hot_checks.answered(scope, receive, send)
+            if rest is not None:
+                await self._answer(scope, rest, send)
         else:
             await send({"type": "websocket.close", "code": 1000})
 

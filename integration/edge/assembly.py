@@ -1,13 +1,15 @@
 """The edge, put together: which guards are asked in which order, and who handles what."""
 
 from integration.countries import Countries
+from integration.edge.access_tokens import EdgeAccessTokens
 from integration.edge.admin_writes import AdminWrites
 from integration.edge.api_keys import ApiKeys
 from integration.edge.app import Edge
 from integration.edge.asgi import ASGIApp
 from integration.edge.attempt_log import AttemptLog
-from integration.edge.batch_check import BatchCheck
 from integration.edge.database import Database
+from integration.edge.decisions.assembly import make_decisions
+from integration.edge.decisions.people import People
 from integration.edge.email_guard import EmailGuard
 from integration.edge.epochs import Epochs
 from integration.edge.exchange import Exchange
@@ -109,14 +111,22 @@ def make_edge(settings: Settings) -> ASGIApp:
         second_factors=second_factors,
         epochs=epochs,
     )
-    batch = BatchCheck(forwarder, seconds=settings.upstream_timeout.total_seconds())
-    tuples = TupleReads(exchange, batch)
+    tuples = TupleReads(exchange)
     admin_writes = AdminWrites(forwarder, database, locks, settings)
-    keys, audit = ApiKeys(database), TupleAudit(database)
+    keys, audit, model = ApiKeys(database), TupleAudit(database), read_model()
+    people = People(
+        settings,
+        database=database,
+        sessions=sessions,
+        tokens=EdgeAccessTokens(settings, database),
+    )
+    decisions = make_decisions(
+        settings, exchange, database, epochs=epochs, keys=keys, people=people, model=model
+    )
     pages = KetoPages(forwarder, seconds=settings.upstream_timeout.total_seconds())
     tuple_admin = TupleAdmin(
         exchange,
-        model=read_model(),
+        model=model,
         keys=keys,
         locks=locks,
         pages=pages,
@@ -133,7 +143,7 @@ def make_edge(settings: Settings) -> ASGIApp:
             Handling.OWN_SESSIONS: gate.read_sessions,
             Handling.TUPLE_LIST: tuples.list,
             Handling.TUPLE_EXPAND: tuples.expand,
-            Handling.BATCH_CHECK: tuples.batch_check,
+            **decisions.reads,
             Handling.READINESS: Readiness(exchange, limits.limiter).answer,
         },
         writes={
@@ -151,6 +161,16 @@ def make_edge(settings: Settings) -> ASGIApp:
         keys=keys,
         handlings=handlings,
         hot=HotWhoami(cache),
-        parts=(database, locks, forwarder, attempts, limits.limiter, epochs, activity),
+        hot_checks=decisions.hot,
+        parts=(
+            database,
+            locks,
+            forwarder,
+            attempts,
+            limits.limiter,
+            epochs,
+            activity,
+            *decisions.parts,
+        ),
         finishing=(passwords.finish, learning.finish, endings.finish),
     )

@@ -32,7 +32,6 @@ _DEPTH = "max-depth"
 _FILTERS = ("namespace", "subject_id", "subject_set.namespace")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z", re.IGNORECASE)
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_TUPLE_MEMBERS = ("namespace", "object", "relation", "subject_id", "subject_set")
 _UNKNOWN = "The permission could not be checked."
 
 
@@ -98,29 +97,6 @@ def true_status(answer: Answer) -> Answer:
         "message": document.get("message") or HTTPStatus(code).phrase,
     }
     return json_answer(code, {"error": error})
-
-
-def tuples_of_batch(body: bytes) -> list[bytes]:
-    """Return each tuple of a batch as the body of a single check, equal ones equal.
-
-    Raises:
-        RefusedError: not Ory's shape, or too many.
-    """
-    try:
-        document = json.loads(body)
-        tuples = document["tuples"]
-    except (ValueError, RecursionError, KeyError, TypeError) as error:
-        raise RefusedError(BAD_BATCH) from error
-    if not isinstance(tuples, list) or len(tuples) > MAX_BATCH:
-        raise RefusedError(BAD_BATCH)
-    if not all(isinstance(item, dict) for item in tuples):
-        raise RefusedError(BAD_BATCH)
-    return [_single(item) for item in tuples]
-
-
-def _single(item: dict[str, Any]) -> bytes:
-    known = {name: item[name] for name in _TUPLE_MEMBERS if item.get(name) is not None}
-    return json.dumps(known, sort_keys=True).encode()
 
 
 def verdict(status: int, body: bytes) -> dict[str, Any]:

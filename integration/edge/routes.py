@@ -33,7 +33,14 @@ class Handling(Enum):
     TUPLE_ADMIN = "tuple_admin"
     TUPLE_LIST = "tuple_list"
     TUPLE_EXPAND = "tuple_expand"
+    CHECK = "check"
     BATCH_CHECK = "batch_check"
+    PERMISSION_CHECK = "permission_check"
+    PERMISSION_BATCH_CHECK = "permission_batch_check"
+    PERMISSION_EXPLAIN = "permission_explain"
+    PERMISSION_SUBJECT = "permission_subject"
+    FORWARD_AUTH = "forward_auth"
+    PERMISSION_EPOCHS = "permission_epochs"
     READINESS = "readiness"
     SERVICE = "service"
 
@@ -102,6 +109,11 @@ def _keto(path: str, methods: tuple[str, ...], handling: Handling = Handling.FOR
     return Route(name, path, Upstream.KETO_READ, handling, "permissions", methods, "read")
 
 
+def _permissions(path: str, methods: tuple[str, ...], handling: Handling) -> Route:
+    name = "permissions" + path.replace("/", ".").replace("*", "")
+    return Route(name, f"/api/permissions{path}", Upstream.SERVICE, handling, methods=methods)
+
+
 ROUTES: tuple[Route, ...] = (
     Route("kratos.self_service", "/self-service/*", Upstream.KRATOS_PUBLIC, Handling.SELF_SERVICE),
     Route("kratos.whoami", "/sessions/whoami", Upstream.KRATOS_PUBLIC, Handling.WHOAMI),
@@ -145,8 +157,8 @@ ROUTES: tuple[Route, ...] = (
         access="write",
     ),
     _keto("/relation-tuples", _GET, Handling.TUPLE_LIST),
-    _keto("/relation-tuples/check", _GET_POST),
-    _keto("/relation-tuples/check/openapi", _GET_POST),
+    _keto("/relation-tuples/check", _GET_POST, Handling.CHECK),
+    _keto("/relation-tuples/check/openapi", _GET_POST, Handling.CHECK),
     _keto("/relation-tuples/batch/check", _POST, Handling.BATCH_CHECK),
     _keto("/relation-tuples/expand", _GET, Handling.TUPLE_EXPAND),
     _keto("/namespaces", _GET),
@@ -168,6 +180,18 @@ ROUTES: tuple[Route, ...] = (
         access="write",
     ),
     Route("health.ready", "/health/ready", Upstream.SERVICE, Handling.READINESS),
+    _permissions("/check", ("POST",), Handling.PERMISSION_CHECK),
+    _permissions("/batch-check", ("POST",), Handling.PERMISSION_BATCH_CHECK),
+    _permissions("/explain", ("POST",), Handling.PERMISSION_EXPLAIN),
+    _permissions("/epochs", ("GET",), Handling.PERMISSION_EPOCHS),
+    _permissions("/*", ("GET", "HEAD"), Handling.PERMISSION_SUBJECT),
+    Route(
+        "forward_auth",
+        "/api/forward-auth",
+        Upstream.SERVICE,
+        Handling.FORWARD_AUTH,
+        methods=("GET", "HEAD"),
+    ),
     Route("service", "/*", Upstream.SERVICE, Handling.SERVICE),
 )
 

@@ -1,8 +1,7 @@
-"""What is read of Keto's tuples: bounded lists, true statuses, checks in batches."""
+"""What is read of Keto's tuples: bounded lists, true statuses."""
 
 from integration.edge import keto_rules
 from integration.edge.asgi import Answer
-from integration.edge.batch_check import BatchCheck
 from integration.edge.exchange import Exchange
 from integration.edge.problems import RefusedError
 from integration.edge.requests import Request
@@ -10,11 +9,10 @@ from integration.edge.routes import Route
 
 
 class TupleReads:
-    """Answers `/relation-tuples`, `/expand` and `/batch/check`."""
+    """Answers `/relation-tuples` and `/expand`."""
 
-    def __init__(self, exchange: Exchange, batch: BatchCheck) -> None:
+    def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
-        self._batch = batch
 
     async def list(self, request: Request, route: Route) -> Answer:
         query = keto_rules.bounded_list_query(request.query)
@@ -26,6 +24,3 @@ class TupleReads:
     async def expand(self, request: Request, route: Route) -> Answer:
         answer = self._exchange.judged(await self._exchange.ask(request, route))
         return keto_rules.true_status(answer)
-
-    async def batch_check(self, request: Request, route: Route) -> Answer:
-        return await self._batch.answer(request, await self._exchange.whole_body(request))

@@ -14,6 +14,7 @@ from pydantic import AnyHttpUrl, Field, PositiveInt, SecretStr, StringConstraint
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from integration.settings.accounts import AccountSettings
+from integration.settings.decisions import DecisionSettings
 from integration.settings.forms import Networks, Port, Secret
 from integration.settings.grants import GrantSettings
 from integration.settings.limits import LimitSettings
@@ -23,7 +24,14 @@ from integration.settings.tokens import TokenSettings
 PREFIX = "KLEIS_"
 
 
-class Settings(AccountSettings, SessionSettings, TokenSettings, LimitSettings, GrantSettings):
+class Settings(
+    AccountSettings,
+    SessionSettings,
+    TokenSettings,
+    LimitSettings,
+    DecisionSettings,
+    GrantSettings,
+):
     """What the edge, the service and the worker need to know."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")

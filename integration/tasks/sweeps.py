@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from integration import effects, members
 from integration.db import (
     admin_audit,
+    decisions,
     email_changes,
     flows,
     inbox,
@@ -88,6 +89,7 @@ def forget_the_past(services: Services) -> None:
     with services.transaction() as session:
         flows.forget_before(session, now - _KEEP_FLOWS)
         login_attempts.forget_before(session, now - services.settings.login_attempts_lifetime)
+        decisions.forget_before(session, now - services.settings.decision_log_lifetime)
         outbox.forget_done_before(session, now - _KEEP_DONE_EFFECTS)
         inbox.forget_before(session, "courier:", now - _KEEP_MAIL_NAMES)
         inbox.forget_before(session, "password:", now - _KEEP_MAIL_NAMES)

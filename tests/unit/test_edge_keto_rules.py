@@ -72,28 +72,6 @@ def test_a_tree_stays_a_tree():
 
 
 @pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b"[]",
-        b"{}",
-        b'{"tuples": {}}',
-        b'{"tuples": [1]}',
-        json.dumps({"tuples": [TUPLE] * 1001}).encode(),
-    ],
-)
-def test_a_batch_of_another_shape_is_refused(body):
-    assert refused(keto_rules.tuples_of_batch, body) == "malformed_body"
-
-
-def test_equal_tuples_of_a_batch_become_equal():
-    other = dict(reversed(TUPLE.items())) | {"subject_set": None}
-    first, second = keto_rules.tuples_of_batch(json.dumps({"tuples": [TUPLE, other]}).encode())
-
-    assert first == second
-
-
-@pytest.mark.parametrize(
     ("status", "body", "allowed"),
     [
         (200, b'{"allowed": true}', True),

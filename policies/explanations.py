@@ -1,0 +1,269 @@
+"""Why somebody may do something, or what is missing: the model followed step by step.
+
+Pure: facts that were not loaded yet are named, and the caller loads them and asks again. Keto
+decides; this explains, from the same tuples and the same model.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from policies.authority import GATE, GUESTS, PLATFORM_NAMESPACE, ROLE_RELATIONS
+from policies.permission_questions import Question
+from policies.relation_model import (
+    AllOf,
+    AnyOf,
+    Expression,
+    Group,
+    Includes,
+    Permitted,
+    RelationModel,
+    Traverse,
+)
+
+MAX_DEPTH = 10
+"""As Keto is configured (`limit.max_read_depth`)."""
+MAX_OBJECTS = 100
+MAX_STEPS = 3000
+_ROLES = {relation: role for role, relation in ROLE_RELATIONS.items()}
+_NOUNS = {"owners": "owner", "editors": "editor", "viewers": "viewer", "moderators": "moderator"}
+
+
+class Object(NamedTuple):
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}:{self.name}"
+
+
+class SubjectSet(NamedTuple):
+    """Everybody in a relation of an object; with an empty relation a parent edge to it."""
+
+    object: Object
+    relation: str
+
+    def __str__(self) -> str:
+        return f"{self.object}#{self.relation}"
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectFacts:
+    """What Keto holds of one object.
+
+    Attributes:
+        direct: Relations that the subject itself stands in.
+        sets: Subject sets and parent edges, by relation.
+    """
+
+    direct: frozenset[str]
+    sets: Mapping[str, tuple[SubjectSet, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One step.
+
+    Attributes:
+        text: What is asked, as a phrase behind the subject: `is owner of Content:abc`.
+        fact: The relation of a leaf.
+    """
+
+    text: str
+    allowed: bool
+    children: tuple["Node", ...] = ()
+    fact: SubjectSet | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """One way that allows.
+
+    Attributes:
+        kind: `role`, `direct`, `wildcard`, `owner`, `editor`, `viewer`, `moderator`, `public`
+            or `gate`. Whether a `direct` one is a grant with an end, our tables know.
+        fact: Where the subject stands.
+        via: The steps that led there, outermost first.
+    """
+
+    kind: str
+    fact: SubjectSet
+    text: str
+    via: tuple[str, ...]
+
+
+ORDER = ("role", "direct", "wildcard", "grant", "owner", "editor", "viewer", "moderator", "public")
+"""The order in which a path is named as the reason: that of the specification."""
+
+
+@dataclass(slots=True)
+class Follower:
+    """Follows the model through the facts that are there.
+
+    Attributes:
+        wanted: Objects whose facts would be needed, after `follow`.
+        steps: How many permits were looked at; beyond `MAX_STEPS` the rest counts as no.
+    """
+
+    model: RelationModel
+    facts: Mapping[Object, ObjectFacts]
+    wanted: set[Object] = field(default_factory=set)
+    steps: int = 0
+
+    def follow(self, question: Question) -> Node:
+        """Return the tree for a question; what is not known counts as no."""
+        target = Object(question.namespace, question.object)
+        if self.model.relation(target.namespace, question.relation) is not None:
+            return self._includes(target, question.relation)
+        return self._permit(target, question.relation, 0)
+
+    def _permit(self, target: Object, permit: str, depth: int) -> Node:
+        text = f"may {permit} {target}"
+        namespace = self.model.namespaces.get(target.namespace)
+        expression = None if namespace is None else namespace.permits.get(permit)
+        self.steps += 1
+        if expression is None or depth > MAX_DEPTH or self.steps > MAX_STEPS:
+            return Node(text, allowed=False)
+        inner = self._expression(target, expression, depth + 1)
+        return Node(text, inner.allowed, (inner,))
+
+    def _expression(self, target: Object, expression: Expression, depth: int) -> Node:
+        match expression:
+            case Group(inner):
+                return self._expression(target, inner, depth)
+            case AnyOf(operands):
+                children = tuple(self._expression(target, each, depth) for each in operands)
+                return Node("one of", any(each.allowed for each in children), children)
+            case AllOf(operands):
+                children = tuple(self._expression(target, each, depth) for each in operands)
+                return Node("all of", all(each.allowed for each in children), children)
+            case Permitted(permit):
+                return self._permit(target, permit, depth)
+            case Traverse(relation, permit):
+                return self._traverse(target, relation, permit, depth)
+            case Includes(relation):
+                return self._includes(target, relation)
+
+    def _traverse(self, target: Object, relation: str, permit: str, depth: int) -> Node:
+        edges = self._known(target).sets.get(relation, ())
+        if not edges:
+            return Node(f"{target} has no {relation}", allowed=False)
+        children = tuple(self._permit(each.object, permit, depth) for each in edges)
+        text = f"through {relation} of {target}"
+        return Node(text, any(each.allowed for each in children), children)
+
+    def _includes(self, target: Object, relation: str) -> Node:
+        known = self._known(target)
+        fact = SubjectSet(target, relation)
+        members = tuple(
+            self._includes(each.object, each.relation)
+            for each in known.sets.get(relation, ())
+            if each.relation
+        )
+        direct = relation in known.direct
+        return Node(phrase(fact), direct or any(each.allowed for each in members), members, fact)
+
+    def _known(self, target: Object) -> ObjectFacts:
+        found = self.facts.get(target)
+        if found is None:
+            self.wanted.add(target)
+            return _NOTHING
+        return found
+
+
+_NOTHING = ObjectFacts(frozenset(), {})
+
+
+def phrase(fact: SubjectSet) -> str:
+    """Say what it means to stand in a relation, behind `the subject`."""
+    target, relation = fact
+    if target.namespace == PLATFORM_NAMESPACE:
+        if relation == GATE:
+            return "may act at all (its account is active)"
+        if relation == GUESTS:
+            return "is a guest"
+        return f"has the role {_ROLES[relation]}" if relation in _ROLES else f"is in {relation}"
+    if relation in _NOUNS:
+        return f"is {_NOUNS[relation]} of {target}"
+    if relation == "granted":
+        return f"holds {target.name}"
+    if relation in ("audience", "listing"):
+        return f"is in the {relation} of {target}"
+    return f"is in {relation} of {target}"
+
+
+def paths(tree: Node, question: Question) -> list[Path]:
+    """Return every way that allows, in the order of the specification; none when it is denied."""
+    if not tree.allowed:
+        return []
+    asked = Object(question.namespace, question.object)
+    found: dict[tuple[str, SubjectSet], Path] = {}
+    for leaf, via in _allowing(tree, ()):
+        if leaf.fact is None:
+            continue
+        kind = _kind(leaf.fact, via, asked)
+        text = _sentence(leaf, via, asked)
+        found.setdefault((kind, leaf.fact), Path(kind, leaf.fact, text, tuple(n.text for n in via)))
+    ways = [each for each in found.values() if each.kind != "gate"] or list(found.values())
+    return sorted(ways, key=lambda each: (_rank(each.kind), each.text))
+
+
+def missing(tree: Node) -> list[str]:
+    """Return what would have allowed, had it been so; nothing when it is allowed.
+
+    Behind an `all of` only what stands in the way is named.
+    """
+    return list(dict.fromkeys(_lacking(tree)))
+
+
+def _allowing(node: Node, via: tuple[Node, ...]) -> Iterator[tuple[Node, tuple[Node, ...]]]:
+    """Yield the leaves that allow, each with what is above it."""
+    if not node.allowed:
+        return
+    children = [child for child in node.children if child.allowed]
+    if not children:
+        yield node, via
+    for child in children:
+        yield from _allowing(child, (*via, node))
+
+
+def _lacking(node: Node) -> Iterator[str]:
+    if node.allowed:
+        return
+    if node.fact is not None or not node.children:
+        yield f"not so: {node.text}"
+        return
+    for child in node.children:
+        yield from _lacking(child)
+
+
+def _kind(fact: SubjectSet, via: tuple[Node, ...], asked: Object) -> str:
+    """Name a way. `via` ends with the set that the leaf was found in, if it was in one."""
+    inside = next((node.fact for node in reversed(via) if node.fact is not None), None)
+    if inside is not None and inside.relation in ("audience", "listing"):
+        return "public"
+    granted = fact if fact.relation == "granted" else inside
+    if granted is not None and granted.relation == "granted":
+        if granted.object != asked:
+            return "wildcard"
+        return "direct" if inside is None else "role"
+    if fact.object.namespace == PLATFORM_NAMESPACE:
+        return "gate" if fact.relation == GATE else "role"
+    return _NOUNS.get(fact.relation, fact.relation)
+
+
+def _sentence(leaf: Node, via: tuple[Node, ...], asked: Object) -> str:
+    inside = next((node.fact for node in reversed(via) if node.fact is not None), None)
+    if inside is None:
+        held = leaf.fact
+        text = leaf.text
+    else:
+        held = inside
+        text = f"{leaf.text}, which {phrase(inside)}"
+    if held is not None and held.relation == "granted" and held.object != asked:
+        return f"{text}, which covers {asked.name}"
+    return text
+
+
+def _rank(kind: str) -> int:
+    return ORDER.index(kind) if kind in ORDER else len(ORDER)
