@@ -33,6 +33,7 @@ bench: .venv/test.stamp ## The long benchmarks of docs/performance.md; wants a q
 	$(BIN)/python -m benchmarks.decision_races
 	$(BIN)/python -m benchmarks.kit_verification
 	$(BIN)/python -m benchmarks.tuple_loading
+	$(BIN)/python -m benchmarks.tokens
 
 examples: .venv/test.stamp ## The examples with reverse proxies, run with those that are installed
 	$(BIN)/pytest tests/proxies

@@ -39,21 +39,22 @@ _STUB = """\
 """
 
 
-def proxy(upstream: int, port: int, *, core: int) -> AbstractContextManager[None]:
-    """Run one worker that passes everything on and keeps its connections open."""
+def proxy(upstream: int, port: int, *, core: int) -> AbstractContextManager[int]:
+    """Run one worker that passes everything on and keeps its connections open.
+
+    It enters as the number of the worker's process. Linux only.
+    """
     return _running(_PROXY.format(upstream=upstream, port=port), port, core)
 
 
-def stub(
-    body: str, fields: dict[str, str], port: int, *, core: int
-) -> AbstractContextManager[None]:
-    """Run one worker that answers everything with `body`."""
+def stub(body: str, fields: dict[str, str], port: int, *, core: int) -> AbstractContextManager[int]:
+    """Run one worker that answers everything with `body`. Enters as `proxy` does."""
     said = " ".join(f"add_header {name} {value};" for name, value in fields.items())
     return _running(_STUB.format(port=port, fields=said, body=body), port, core)
 
 
 @contextmanager
-def _running(inside: str, port: int, core: int) -> Iterator[None]:
+def _running(inside: str, port: int, core: int) -> Iterator[int]:
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         config = Path(folder) / "nginx.conf"
         config.write_text(_SHELL.format(folder=folder, inside=inside))
@@ -66,4 +67,5 @@ def _running(inside: str, port: int, core: int) -> Iterator[None]:
         stack.callback(process.wait)
         stack.callback(process.terminate)
         wait_for(port)
-        yield
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
+        yield int(children.split()[0])

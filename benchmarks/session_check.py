@@ -19,6 +19,7 @@ import subprocess
 import tempfile
 import uuid
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from benchmarks.stage import (
     LOAD_CORE,
     PROXY_CORE,
     closed_loop,
+    cpu_seconds,
     free_port,
     resident_megabytes,
     run_on,
@@ -109,7 +111,7 @@ def rate(port: int, path: str, seconds: float) -> float:
 
 
 def _by_wrk(port: int, path: str, seconds: float) -> float:
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{max(1, round(seconds))}s"]
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{max(1, round(seconds))}s", "--timeout", "30s"]
     command += ["-H", "X-Session-Token: ory_st_x", f"http://127.0.0.1:{port}{path}"]
     ended = subprocess.run(
         command,
@@ -137,20 +139,43 @@ async def _by_ourselves(port: int, path: str, seconds: float) -> float:
     return await closed_loop(ask, seconds=seconds, connections=CONNECTIONS)
 
 
-def compare(ports: dict[str, int], path: str, seconds: float) -> None:
-    """Print rates taken in turns, and the edge's as a ratio of each."""
-    rates: dict[str, list[float]] = {name: [] for name in ports}
-    for port in ports.values():
-        rate(port, path, 1.0)
+@dataclass
+class Rival:
+    """One proxy: its port, the number of its process, and what was measured.
+
+    Attributes:
+        costs: Microseconds that it computed for a request. On a machine that also does other
+            things, of more worth than the rates.
+    """
+
+    port: int
+    pid: int
+    rates: list[float] = field(default_factory=list)
+    costs: list[float] = field(default_factory=list)
+
+    def measure(self, path: str, seconds: float) -> None:
+        before = cpu_seconds(self.pid)
+        found = rate(self.port, path, seconds)
+        self.rates.append(found)
+        self.costs.append((cpu_seconds(self.pid) - before) / (found * seconds) * 1e6)
+
+
+def compare(rivals: dict[str, Rival], path: str, seconds: float) -> None:
+    """Print what was measured in turns, and the edge's as a ratio of each."""
+    for rival in rivals.values():
+        rate(rival.port, path, 1.0)
+        rival.rates.clear()
+        rival.costs.clear()
     for _ in range(ROUNDS):
-        for name, port in ports.items():
-            rates[name].append(rate(port, path, seconds))
+        for rival in rivals.values():
+            rival.measure(path, seconds)
+    edge = rivals["edge"]
     print(f"{path}, {CONNECTIONS} connections, median of {ROUNDS} rounds")
-    for name, values in rates.items():
-        ratio = statistics.median(
-            ours / theirs for ours, theirs in zip(rates["edge"], values, strict=True)
-        )
-        print(f"{name:>16}: {statistics.median(values):7.0f}/s; edge / {name} = {ratio:.2f}")
+    for name, rival in rivals.items():
+        faster = statistics.median(a / b for a, b in zip(edge.rates, rival.rates, strict=True))
+        cheaper = statistics.median(b / a for a, b in zip(edge.costs, rival.costs, strict=True))
+        said = f"{statistics.median(rival.rates):7.0f}/s, {statistics.median(rival.costs):6.0f} us"
+        print(f"{name:>16}: {said}; edge / {name} = {faster:.2f}, by what it costs {cheaper:.2f}")
 
 
 def memory(port: int, pid: int, requests: int) -> None:
@@ -207,15 +232,19 @@ def main() -> None:
         else:
             print("nginx is not installed: not compared, and the stub is slow")
             stack.enter_context(serving(serve_stub, upstream))
-        ports = {"edge": free_port(), "fastapi + httpx": free_port()}
-        edge = stack.enter_context(serving(serve_edge, upstream, database_url, ports["edge"]))
-        stack.enter_context(serving(serve_fastapi, upstream, ports["fastapi + httpx"]))
+        ports = [free_port() for _ in range(3)]
+        edge = stack.enter_context(serving(serve_edge, upstream, database_url, ports[0]))
+        other = stack.enter_context(serving(serve_fastapi, upstream, ports[1]))
+        rivals = {
+            "edge": Rival(ports[0], edge.pid or 0),
+            "fastapi + httpx": Rival(ports[1], other.pid or 0),
+        }
         if has_nginx:
-            ports["nginx"] = free_port()
-            stack.enter_context(nginx.proxy(upstream, ports["nginx"], core=PROXY_CORE))
+            worker = stack.enter_context(nginx.proxy(upstream, ports[2], core=PROXY_CORE))
+            rivals["nginx"] = Rival(ports[2], worker)
         for path in (CHECK, PASSED_ON):
-            compare(ports, path, given.seconds)
-        memory(ports["edge"], edge.pid or 0, given.requests)
+            compare(rivals, path, given.seconds)
+        memory(ports[0], edge.pid or 0, given.requests)
 
 
 if __name__ == "__main__":

@@ -164,11 +164,33 @@ def issuing(stack: PrivateStack, seconds: float) -> None:
             answer.raise_for_status()
             if started > end:
                 break
+        ending(client, f"{service}api/tokens", headers)
     whoami, tokens = (statistics.median(waits) for waits in asked.values())
     say(
         f"tokens for a session: p50 {tokens:.1f} ms, one whoami {whoami:.1f} ms:"
         f" {tokens - whoami:+.1f} ms, {tokens / whoami:.1f} x (n = {len(asked['tokens'])})"
     )
+
+
+def ending(client: httpx.Client, tokens: str, headers: dict[str, str]) -> None:
+    """Print how long after the answer to a logout a waiting verifier has the new list."""
+    version = client.get(f"{tokens}/revocations").headers["etag"]
+    heard: list[float] = []
+
+    def wait() -> None:
+        with httpx.Client(timeout=40) as own:
+            own.get(
+                f"{tokens}/revocations", params={"wait": 25}, headers={"If-None-Match": version}
+            )
+        heard.append(time.perf_counter())
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    access = client.post(tokens, headers=headers).json()["access_token"]
+    client.post(f"{tokens}/revoke", json={"token": access}).raise_for_status()
+    ended = time.perf_counter()
+    waiting.join()
+    say(f"the end of a session reaches who waits for it {heard[0] - ended:+.2f} s after its answer")
 
 
 def refreshing(services: Services, url: str, families: int, options: argparse.Namespace) -> float:

@@ -19,6 +19,7 @@ from hooks.payloads import (
 from integration import members
 from integration.db import email_changes, passwords
 from integration.dependencies import Transaction, UsesServices
+from integration.email_changes import asking
 from integration.rules import registration_rules
 from integration.services import Services
 from policies.authority import Role
@@ -32,36 +33,44 @@ router = APIRouter(prefix="/hooks/registration", dependencies=[FromKratos])
 
 
 @router.post("/submitted")
-def registration_submitted(
-    payload: RegistrationSubmitted, session: Transaction, services: UsesServices
-) -> Response:
-    """The person waits for this answer. Nothing is written: nothing exists yet."""
-    return _answer(_on_traits(session, payload, services))
+def registration_submitted(payload: RegistrationSubmitted, services: UsesServices) -> Response:
+    """The person waits for this answer. Nothing is written about it: nothing exists yet."""
+    with services.transaction() as session:
+        decision = _on_traits(session, payload, services)
+    return _answer(decision, payload, services)
 
 
 @router.post("/password/submitted")
 def registration_password_submitted(
-    payload: RegistrationPasswordSubmitted, session: Transaction, services: UsesServices
+    payload: RegistrationPasswordSubmitted, services: UsesServices
 ) -> Response:
     """The same with a password: what the edge said of it counts, and silence is a no."""
-    verdict = passwords.verdict(session, payload.attempt, flow_id=payload.flow_id, identity_id=None)
-    on_traits = _on_traits(session, payload, services)
-    return _answer(decide_all(on_traits, decide_by_verdict(verdict)))
+    with services.transaction() as session:
+        verdict = passwords.verdict(
+            session, payload.attempt, flow_id=payload.flow_id, identity_id=None
+        )
+        on_traits = _on_traits(session, payload, services)
+    return _answer(decide_all(on_traits, decide_by_verdict(verdict)), payload, services)
 
 
 def _on_traits(session: Session, payload: RegistrationSubmitted, services: Services) -> Decision:
     attempt = payload.traits.to_attempt()
-    email = attempt.email.strip().lower()
-    reserved = email_changes.is_reserved(session, email, but_for=None, now=services.now())
+    reserved = email_changes.is_reserved(session, _email(payload), but_for=None, now=services.now())
     return decide_all(
         decide_registration(attempt, registration_rules(services.settings)),
         decide_free(is_reserved=reserved),
     )
 
 
-def _answer(decision: Decision) -> Response:
+def _email(payload: RegistrationSubmitted) -> str:
+    return payload.traits.email.strip().lower()
+
+
+def _answer(decision: Decision, payload: RegistrationSubmitted, services: Services) -> Response:
     if isinstance(decision, Deny):
         return replies.refuse(decision)
+    # The one hook that may wait for an identity's lock: no identity is held for a registration.
+    asking.give_way(services, _email(payload))
     return replies.go_on_with(
         {"metadata_public": {"status": Status.PENDING_VERIFICATION, "role": Role.USER}}
     )

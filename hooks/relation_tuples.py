@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 
 from hooks.authentication import FromKratos
 from hooks.payloads import HookPayload, Text
-from integration import members
-from integration.db import authority_audit
+from integration import roles
+from integration.admins import Admin
 from integration.db import members as member_rows
 from integration.db.authority_audit import By
 from integration.dependencies import Transaction, UsesServices
@@ -24,7 +24,9 @@ from policies.tuple_writes import MAX_OPERATIONS
 
 router = APIRouter(prefix="/hooks/relation-tuples", dependencies=[FromKratos])
 
-_ACTION = "role.assigned"
+# The edge lets nobody else write tuples of roles.
+_SCOPES = frozenset({"roles:write"})
+_REASON = "written as a relation tuple"
 
 
 class RoleChange(HookPayload):
@@ -54,13 +56,14 @@ def roles_written(
     x_request_id: Annotated[str, Header()] = "",
 ) -> None:
     """Give members the roles that the tuples say, all in one transaction."""
-    by = By(f"key:{payload.api_key_id}", x_request_id)
+    roles.hold_all(session)
+    admin = Admin(By(f"key:{payload.api_key_id}", x_request_id), scopes=_SCOPES)
     # In one order everywhere, or two transactions wait for each other.
     for change in sorted(payload.changes, key=lambda each: each.identity_id):
-        _assign(session, services, change, by)
+        _assign(session, services, admin, change)
 
 
-def _assign(session: Session, services: Services, change: RoleChange, by: By) -> None:
+def _assign(session: Session, services: Services, admin: Admin, change: RoleChange) -> None:
     member = member_rows.lock(session, change.identity_id)
     if member is None:
         raise NotFoundError("There is no such member.", detail=str(change.identity_id))
@@ -68,11 +71,4 @@ def _assign(session: Session, services: Services, change: RoleChange, by: By) ->
     role = decide_new_role(Status(member.status), Role(member.role), wanted)
     if isinstance(role, Deny):
         raise ConflictError(role.reasons[0].text, detail=role.reasons[0].code)
-    if role == member.role:
-        return
-    now, before = services.now(), {"role": member.role}
-    members.assign_role(session, change.identity_id, role, now=now)
-    after = {"role": str(role)}
-    authority_audit.record(
-        session, by, _ACTION, change.identity_id, now=now, before=before, after=after
-    )
+    roles.assign(session, admin, change.identity_id, role, _REASON, now=services.now())

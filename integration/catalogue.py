@@ -48,9 +48,8 @@ def add(session: Session, admin: Admin, new: Permission, *, now: datetime) -> bo
 
 def ask_for_sync(services: Services) -> None:
     """Have Keto told of the catalogue soon and surely, unless that is on its way already."""
-    lane = effects.LANES[SyncPermissions]
-    with services.transaction() as session:
-        if not outbox.is_pending(session, EDGES, (lane,)):
+    if not is_on_its_way(services):
+        with services.transaction() as session:
             effects.record(session, EDGES, (SyncPermissions(),), now=services.now())
 
 
@@ -59,12 +58,22 @@ def sync(services: Services) -> frozenset[CatalogueTuple]:
 
     What others wrote is left alone: an application may keep permissions of its own in Keto.
     """
-    missing = _wanted(services) - services.keto.catalogue()
-    if missing:
+    if missing := lacking(services):
         services.keto.change_catalogue(insert=missing)
         with services.transaction() as session:
             epochs.move(session, EDGES)
     return missing
+
+
+def lacking(services: Services) -> frozenset[CatalogueTuple]:
+    """Return what Keto does not know yet about the permissions there are."""
+    return _wanted(services) - services.keto.catalogue()
+
+
+def is_on_its_way(services: Services) -> bool:
+    """Tell whether Keto is about to be told."""
+    with services.transaction() as session:
+        return outbox.is_pending(session, EDGES, (effects.LANES[SyncPermissions],))
 
 
 def unknown(services: Services) -> frozenset[CatalogueTuple]:

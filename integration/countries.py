@@ -4,7 +4,7 @@ The file is an MMDB whose records name a country: `country.iso_code` (the layout
 `country_code` (that of the public-domain sets made of the registries' own data).
 """
 
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,9 @@ class Countries:
         if self._reader is None:
             return UNKNOWN
         try:
-            return _code(self._reader.get(ip_address(address)))
+            known = ip_address(address)
+            mapped = known.ipv4_mapped if isinstance(known, IPv6Address) else None
+            return _code(self._reader.get(mapped or known))
         except (ValueError, maxminddb.InvalidDatabaseError):
             return UNKNOWN
 

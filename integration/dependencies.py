@@ -10,7 +10,8 @@ from integration.services import Services
 from integration.tokens.key_ring import KeyRing
 
 
-def get_services(request: Request) -> Services:
+# `async`, though they wait for nothing: a plain function would be handed to a thread.
+async def get_services(request: Request) -> Services:
     services: Services = request.app.state.services
     return services
 
@@ -28,7 +29,7 @@ def open_transaction(services: UsesServices) -> Iterator[Session]:
 Transaction = Annotated[Session, Depends(open_transaction, scope="function")]
 
 
-def get_key_ring(request: Request, services: UsesServices) -> KeyRing:
+async def get_key_ring(request: Request, services: UsesServices) -> KeyRing:
     """Return the keys of this process; they are read when they are first used."""
     state = request.app.state
     if not hasattr(state, "key_ring"):

@@ -35,8 +35,9 @@ LANES: dict[type[Effect], str] = {
     EndSession: "sessions",
     EndOlderSessions: "sessions",
     DeleteIdentity: "identity",
-    FollowEmailChange: "identity",
-    ForgetCredentials: "identity",
+    # A lane of its own: nobody's suspension waits for another address.
+    FollowEmailChange: "account",
+    ForgetCredentials: "account",
     SendMail: "mail",
     PublishEvent: "event",
 }

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from integration import effects
-from integration.db import member_sessions
+from integration.db import member_sessions, members
 from integration.db.session_tables import MemberSession
 from integration.db.tables import Member
 from integration.errors import SecondFactorNeededError, UnauthenticatedError
@@ -31,6 +31,9 @@ def see(
     if known is not None:
         return known
     authenticated_at = seen.authenticated_at or now
+    member = members.get(session, seen.identity.id)
+    is_recovered = member is not None and member.recovered_at is not None
+    hold = step_up.hold_after_recovery(seen.methods) if is_recovered else None
     new = MemberSession(
         session_id=seen.id,
         identity_id=seen.identity.id,
@@ -42,6 +45,8 @@ def see(
         address=address,
         user_agent=user_agent,
         last_activity_at=now,
+        hold=hold,
+        hold_since=None if hold is None else now,
     )
     return member_sessions.add(session, new)
 

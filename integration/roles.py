@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from integration import admins, effects, members, permissions
 from integration.admins import Admin
-from integration.db import authority_audit
+from integration.db import authority_audit, role_holders
 from integration.db import members as rows
 from integration.errors import NotFoundError
 from integration.refusals import refusal
@@ -17,7 +17,15 @@ from policies.decisions import Deny
 from policies.lifecycle import Status
 from policies.roles import decide_role
 
-_ONE_AT_A_TIME = 4_455_000_003
+_ONE_AT_A_TIME = 4_455_000_004
+
+
+def hold_all(session: Session) -> None:
+    """Let nobody else change roles until the transaction ends; before any member is held.
+
+    Two admins who make each other users at the same time would leave none.
+    """
+    session.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _ONE_AT_A_TIME})
 
 
 def assign(
@@ -35,8 +43,7 @@ def assign(
         NotFoundError: there is no such member.
         ConflictError, ForbiddenError, InvalidInputError: as `policies.roles.decide_role` says.
     """
-    # Two admins who make each other users at the same time would leave none.
-    session.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _ONE_AT_A_TIME})
+    hold_all(session)
     member = rows.lock(session, subject_id)
     if member is None:
         raise NotFoundError("There is no such member.", problem="member_unknown")
@@ -49,7 +56,7 @@ def assign(
         granter=admins.granter(session, admin, now=now),
         reason=reason,
         added=permissions.added(session),
-        is_last_admin=rows.count_other_admins(session, subject_id) == 0,
+        is_last_admin=role_holders.count_other_admins(session, subject_id) == 0,
     )
     if isinstance(decision, Deny):
         raise refusal(decision)

@@ -29,13 +29,9 @@ from hooks import (
 )
 from hooks import settings as settings_hooks
 from integration.api import (
-    admin_audit,
-    admin_grants,
-    admin_permissions,
-    admin_roles,
+    admin_authority,
     auth_login,
     auth_register,
-    elevations,
     flows,
     health,
     jwks,
@@ -74,11 +70,7 @@ _ROUTED = (
     me_second_factor,
     me_security_events,
     flows,
-    admin_permissions,
-    admin_roles,
-    admin_grants,
-    elevations,
-    admin_audit,
+    admin_authority,
     permissions,
     tokens,
     revocations,

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from sqlalchemy.orm import Session
+
 from integration import member_sessions
-from integration.db import members
+from integration.db import callers
 from integration.db.session_tables import MemberSession
 from integration.db.tables import Member, Profile
 from integration.errors import ForbiddenError, UnauthenticatedError, UpstreamUnavailableError
@@ -61,31 +63,53 @@ def of_session(services: Services, headers: Mapping[str, str]) -> SessionCaller:
         ForbiddenError: the member's state does not let it in.
         SecondFactorNeededError: the session is good for nothing before a second factor.
     """
-    given = credentials(headers)
-    kratos_session = services.kratos.whoami(given) if given else None
-    if kratos_session is None:
-        raise UnauthenticatedError("Please log in.")
-    identity_id = kratos_session.identity.id
+    seen = kratos_session(services, headers)
     with services.transaction() as session:
-        member = members.get(session, identity_id)
-        profile = members.profile(session, identity_id)
+        caller, known = admit(session, services, seen, headers)
+    member_sessions.note_use(services, known)
+    return caller
+
+
+def kratos_session(services: Services, headers: Mapping[str, str]) -> KratosSession:
+    """Return the session that Kratos calls valid.
+
+    Raises:
+        UnauthenticatedError: there is none.
+    """
+    given = credentials(headers)
+    seen = services.kratos.whoami(given) if given else None
+    if seen is None:
+        raise UnauthenticatedError("Please log in.")
+    return seen
+
+
+def admit(
+    session: Session, services: Services, seen: KratosSession, headers: Mapping[str, str]
+) -> tuple[SessionCaller, MemberSession]:
+    """Let somebody in whose session Kratos just called valid, in the caller's transaction.
+
+    Raises as `of_session`.
+    """
+    member, profile, known = callers.look_up(session, seen.identity.id, seen.id)
+    if known is None:
         known = member_sessions.see(
             session,
-            kratos_session,
+            seen,
             address=headers.get(_CLIENT, ""),
             user_agent=headers.get("user-agent", "")[:_LONGEST_USER_AGENT],
             now=services.now(),
         )
-    aal = kratos_session.authenticator_assurance_level
+    aal = seen.authenticator_assurance_level
     member, profile = let_in(services, member, profile, known, aal=aal)
-    return SessionCaller(
+    caller = SessionCaller(
         member=member,
         profile=profile,
-        session_id=kratos_session.id,
+        session_id=seen.id,
         aal=aal,
-        authenticated_at=kratos_session.authenticated_at,
-        kratos_session=kratos_session,
+        authenticated_at=seen.authenticated_at,
+        kratos_session=seen,
     )
+    return caller, known
 
 
 def let_in(
@@ -96,7 +120,7 @@ def let_in(
     *,
     aal: str,
 ) -> tuple[Member, Profile]:
-    """Return who may come in with this session, noting its use. Raises as `of_session`."""
+    """Return who may come in with this session. Raises as `of_session`."""
     decision = decide_login(None if member is None else Status(member.status))
     if isinstance(decision, Deny):
         reason = decision.reasons[0]
@@ -112,5 +136,4 @@ def let_in(
         idle_timeout=services.settings.idle_after,
         now=services.now(),
     )
-    member_sessions.note_use(services, known)
     return member, profile

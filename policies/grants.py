@@ -33,8 +33,8 @@ class Granter:
     Attributes:
         subject_id: The member; None: an API key, or the operator at the command line.
         holds: Of a member.
-        administers: A key of scope `roles:write`, or the operator: may grant what opens our own
-            admin API. A key without it may grant everything else.
+        administers: A key of scope `roles:write`, or the operator: may grant the platform's own
+            permissions. A key without it may grant everything else.
     """
 
     subject_id: str | None
@@ -219,7 +219,7 @@ def _lasts(own: datetime | None, wanted: datetime | None) -> bool:
 def _against_scope(permission: str, granter: Granter) -> Iterator[Reason]:
     key = granter.subject_id is None
     if key and not granter.administers and is_administrative(permission):
-        text = "What opens the admin API is granted by keys of scope roles:write alone."
+        text = "The platform's own permissions are granted by keys of scope roles:write alone."
         yield Reason("scope_missing", text, "#/permission")
 
 

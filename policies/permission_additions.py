@@ -6,14 +6,14 @@ from policies.decisions import Allow, Decision, Deny, Reason
 from policies.grants import Granter
 from policies.permissions import (
     EVERYTHING,
-    PLATFORM_PERMISSIONS,
+    PLATFORM_AREAS,
     Permission,
     allows,
     check_name,
+    is_administrative,
 )
 
 MAX_DESCRIPTION = 500
-_AREAS = frozenset(name.partition(".")[0] for name in PLATFORM_PERMISSIONS)
 
 
 def decide_addition(
@@ -34,8 +34,8 @@ def decide_addition(
 def _against(
     new: Permission, granter: Granter, catalogue: Mapping[str, Permission]
 ) -> Iterator[Reason]:
-    if new.name == EVERYTHING or new.name.partition(".")[0] in _AREAS:
-        text = f"Names below {', '.join(sorted(_AREAS))} belong to the platform."
+    if is_administrative(new.name):
+        text = f"Names below {', '.join(sorted(PLATFORM_AREAS))} belong to the platform."
         yield Reason("permission_name_reserved", text, "#/name")
     elif new.name in catalogue and not _is_bare_wildcard(catalogue[new.name]):
         yield Reason("permission_exists", "There is a permission of this name.", "#/name")

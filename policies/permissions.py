@@ -66,6 +66,9 @@ PLATFORM_PERMISSIONS: Mapping[str, str] = {
     "roles.write": "Give members their role.",
 }
 
+# First words that belong to the platform; applications take others.
+PLATFORM_AREAS = frozenset(name.partition(".")[0] for name in PLATFORM_PERMISSIONS)
+
 
 @dataclass(frozen=True, slots=True)
 class Permission:
@@ -167,8 +170,8 @@ def existing(added: Iterable[Permission]) -> dict[str, Permission]:
 
 
 def is_administrative(name: str) -> bool:
-    """Tell whether a name opens a part of our admin API that changes somebody's authority."""
-    return any(allows((name,), opened) for opened in ("grants.write", "keys.write", "roles.write"))
+    """Tell whether a name is the platform's own: what its admin API asks for, or `*`."""
+    return name == EVERYTHING or name.partition(".")[0] in PLATFORM_AREAS
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -62,6 +62,12 @@ def takes_mailed_code(*, has_second_factor: bool) -> bool:
     return not has_second_factor
 
 
+def groups_offered(groups: Iterable[str]) -> frozenset[str]:
+    """Return which groups of a second-factor flow's fields are shown: see `takes_mailed_code`."""
+    given = frozenset(groups)
+    return given if given.isdisjoint(ENROLLED_FACTORS) else given - {MAILED_CODE}
+
+
 def is_second_factor(methods: Iterable[str], aal: str) -> bool:
     """Tell whether the latest proof of a session was a second factor.
 

@@ -44,7 +44,8 @@ class RefreshFacts:
         rotated_at: When the current token was made, unless it is the first.
         is_same_client: It comes from the client that got the current token.
         session_expires_at: None when there is no such session.
-        hold: Why the session waits for a second factor, or None.
+        needs_second_factor: The session is held, or its member, its role or its own factor asks for
+            one (`policies.step_up`).
         status: None when there is no such member.
     """
 
@@ -56,7 +57,7 @@ class RefreshFacts:
     expires_at: datetime
     is_session_over: bool
     session_expires_at: datetime | None
-    hold: str | None
+    needs_second_factor: bool
     status: Status | None
     risk: Risk
     now: datetime
@@ -125,7 +126,7 @@ def _of_the_member(facts: RefreshFacts) -> Refuse | None:
     status = decide_login(facts.status)
     if isinstance(status, Deny):
         return Refuse(status.reasons[0].code)
-    if facts.hold is not None or facts.risk is Risk.STEP_UP:
+    if facts.needs_second_factor or facts.risk is Risk.STEP_UP:
         return Refuse(HELD)
     if facts.risk is Risk.REFUSE:
         return Refuse("refresh_refused", ends_session=True, is_theft=True)

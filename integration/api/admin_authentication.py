@@ -10,12 +10,13 @@ from fastapi import Depends, Request
 
 from integration import permissions
 from integration.admins import Admin
-from integration.api.authentication import authenticate_session
-from integration.db import api_keys, member_sessions
+from integration.api.authentication import authenticate
+from integration.db import api_keys
 from integration.db.authority_audit import By
-from integration.dependencies import UsesServices
+from integration.dependencies import UsesKeyRing, UsesServices
 from integration.errors import ForbiddenError, UnauthenticatedError
 from integration.services import Services
+from integration.session_callers import Caller
 from policies.permissions import allows
 from policies.scopes import permits
 
@@ -31,11 +32,12 @@ def needs(permission: str, scope: str) -> Any:
         scope: What an API key must have.
     """
 
-    def let_in(request: Request, services: UsesServices) -> Admin:
+    def let_in(request: Request, services: UsesServices, key_ring: UsesKeyRing) -> Admin:
         request_id = request_id_of(request)
         if request.headers.get("authorization", "").lower().startswith(_KEY_PREFIX):
             return _key(request, services, scope, request_id)
-        return _member(request, services, permission, request_id)
+        caller = authenticate(request, services, key_ring)
+        return _member(caller, services, permission, request_id)
 
     return Depends(let_in)
 
@@ -62,16 +64,10 @@ def _key(request: Request, services: Services, scope: str, request_id: str) -> A
     return Admin(By(f"key:{key.id}", request_id), scopes=scopes)
 
 
-def _member(request: Request, services: Services, permission: str, request_id: str) -> Admin:
-    caller = authenticate_session(request, services)
+def _member(caller: Caller, services: Services, permission: str, request_id: str) -> Admin:
     identity_id = caller.member.identity_id
     with services.transaction() as session:
-        known = member_sessions.get(session, caller.kratos_session.id)
         held = permissions.names_of(session, identity_id, services.now())
-    if known is not None and known.ended_at is not None:
-        raise UnauthenticatedError("Please log in.")
-    if known is not None and known.hold is not None:
-        raise ForbiddenError("Please confirm that it is you.", problem="session_aal2_required")
     if not allows(held, permission):
         raise ForbiddenError(
             "You may not do this.", problem="permission_missing", facts={"permission": permission}

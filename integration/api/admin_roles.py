@@ -11,7 +11,7 @@ from integration.admins import Admin
 from integration.api.admin_authentication import needs
 from integration.api.inputs import Reason
 from integration.api.paging import Page, Paged
-from integration.db import members
+from integration.db import role_holders
 from integration.db.tables import Member
 from integration.dependencies import Transaction, UsesServices
 from policies.authority import Role
@@ -69,7 +69,7 @@ class RoleChangedView(BaseModel):
 def list_roles(_: Reader, session: Transaction) -> RolesView:
     """List the roles, what each may do, and how many members have it."""
     added = permissions.added(session)
-    numbers = members.count_by_role(session)
+    numbers = role_holders.count_by_role(session)
     return RolesView(
         items=[
             RoleView(
@@ -88,7 +88,7 @@ def list_role_members(
     role: Role, _: Reader, paged: Paged, session: Transaction
 ) -> Page[HolderView]:
     """List who has a role, by id."""
-    found = members.of_role(session, role, after=paged.after_id(), limit=paged.limit + 1)
+    found = role_holders.of_role(session, role, after=paged.after_id(), limit=paged.limit + 1)
     return paged.page(found, _holder, lambda row: [row.identity_id])
 
 

@@ -161,8 +161,9 @@ def _refused(services: Services, answer: FlowAnswer, identifier: str) -> Respons
     if answer.status == HTTPStatus.UNAUTHORIZED or codes & _STATE_CODES:
         with services.transaction() as session:
             member = members.find(session, identifier)
-        if member is not None:
-            return _shut_out(services, member)
+        if member is None:
+            raise UpstreamUnavailableError("Your account is still being set up.")
+        return _shut_out(services, member)
     if not found:
         raise UpstreamUnavailableError("Please try again in a moment.")
     return invalid(found)

@@ -4,10 +4,11 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from integration import session_callers
-from integration.db import api_keys, member_sessions, members
+from integration import member_sessions, session_callers
+from integration.db import api_keys, callers
 from integration.dependencies import UsesKeyRing, UsesServices
 from integration.errors import ReauthenticationRequiredError, UnauthenticatedError
+from integration.ory.kratos_models import KratosSession
 from integration.services import Services
 from integration.session_callers import Caller, SessionCaller
 from integration.tokens import access
@@ -38,17 +39,30 @@ def authenticate(request: Request, services: UsesServices, key_ring: UsesKeyRing
 def authenticate_session(request: Request, services: UsesServices) -> SessionCaller:
     """Ask Kratos for the session and our own tables for the rest: all must say yes.
 
-    An access token is no session: it gives no further tokens. Raises as `authenticate`.
+    Raises:
+        UnauthenticatedError, ForbiddenError, SecondFactorNeededError: as `authenticate`.
     """
     return session_callers.of_session(services, request.headers)
 
 
+def kratos_session(request: Request, services: UsesServices) -> KratosSession:
+    """Return the session that Kratos knows; `admit` says whether it still means something.
+
+    An access token is none: it gives no further tokens.
+
+    Raises:
+        UnauthenticatedError: there is none.
+    """
+    return session_callers.kratos_session(services, request.headers)
+
+
 MemberCalling = Annotated[Caller, Depends(authenticate)]
-SessionCalling = Annotated[SessionCaller, Depends(authenticate_session)]
+KratosSessionCalling = Annotated[KratosSession, Depends(kratos_session)]
 
 
 def require_recent(caller: MemberCalling, services: UsesServices) -> Caller:
     """Return the caller when it proved within the last 15 minutes who it is.
+
 
     Raises:
         ReauthenticationRequiredError: it did not; as `authenticate`.
@@ -80,9 +94,8 @@ def _by_access_token(services: Services, key_ring: KeyRing, token: str) -> Calle
     except InvalidTokenError as error:
         raise UnauthenticatedError("Please log in.", detail=str(error)) from error
     with services.transaction() as session:
-        member = members.get(session, claims.identity_id)
-        profile = members.profile(session, claims.identity_id)
-        row = member_sessions.get(session, claims.session_id)
+        found = callers.look_up(session, claims.identity_id, claims.session_id)
+    member, profile, row = found
     if (
         row is None
         or row.identity_id != claims.identity_id
@@ -98,6 +111,7 @@ def _by_access_token(services: Services, key_ring: KeyRing, token: str) -> Calle
         role_changed_at=member.role_changed_at,
     ):
         raise UnauthenticatedError("Please refresh your token.", detail="role changed since")
+    member_sessions.note_use(services, row)
     return Caller(
         member=member,
         profile=profile,

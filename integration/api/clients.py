@@ -19,7 +19,7 @@ _ADDRESS = "true-client-ip"
 _PROOF = "dpop"
 
 
-def read_client(request: Request, services: UsesServices) -> Client:
+async def read_client(request: Request, services: UsesServices) -> Client:
     """Return who asks.
 
     Raises:

@@ -80,7 +80,11 @@ def install(app: FastAPI) -> None:
     def of_input(_: Request, error: RequestValidationError) -> JSONResponse:
         # What was sent stays out of the answer and of the log: it may be a secret.
         fields = [
-            {"pointer": "#/" + "/".join(map(str, item["loc"][1:])), "detail": item["msg"]}
+            {
+                "pointer": "#/" + "/".join(map(str, item["loc"][1:])),
+                "detail": item["msg"],
+                "code": item["type"],
+            }
             for item in error.errors()
         ]
         log.info("refused", code="invalid_input", fields=[field["pointer"] for field in fields])

@@ -12,7 +12,8 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from integration.api.authentication import SessionCalling
+from integration import session_callers
+from integration.api.authentication import KratosSessionCalling
 from integration.api.clients import CallingClient
 from integration.api.problems import problem
 from integration.dependencies import UsesKeyRing, UsesServices
@@ -66,8 +67,9 @@ class TokensView(BaseModel):
 
 
 @router.post("", response_model=TokensView)
-def issue(
-    caller: SessionCalling,
+def issue(  # noqa: PLR0917 - FastAPI's dependencies
+    request: Request,
+    seen: KratosSessionCalling,
     client: CallingClient,
     services: UsesServices,
     key_ring: UsesKeyRing,
@@ -78,8 +80,9 @@ def issue(
     With a `DPoP` header its refresh tokens are bound to that key (RFC 9449)."""
     application = issuing.audience(services.settings, body.audience if body else None)
     signer, now = key_ring.signer(), services.now()
-    holder = Holder(caller.member, caller.kratos_session)
     with services.transaction() as session:
+        caller, _ = session_callers.admit(session, services, seen, request.headers)
+        holder = Holder(caller.member, seen)
         made = issuing.begin_family(
             session, signer, holder, client, application=application, now=now
         )

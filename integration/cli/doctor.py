@@ -7,6 +7,7 @@ from typing import Any
 import click
 from sqlalchemy import text
 
+from integration import catalogue
 from integration.cli.connecting import connected
 from integration.cli.context import Environment
 from integration.cli.printing import json_option
@@ -55,6 +56,8 @@ def examine(services: Services, *, repair: bool) -> dict[str, Any]:
         if repair:
             report["repaired"] = _listed(reconcile.reconcile(services))
         report["drift"] = _listed(drift.find(services))
+        if not catalogue.is_on_its_way(services) and catalogue.lacking(services):
+            report["drift"].append({"subject": "permissions", "repairs": ["SyncPermissions"]})
         report["elsewhere"] = drift.foreign(services)
     parked = sum(lane["parked"] for lane in report["outbox"].values())
     broken = [name for name, error in parts.items() if error is not None]

@@ -30,6 +30,7 @@ class EmailChange(Table):
             "old_email",
             postgresql_where=text("state in ('done', 'reverting')"),
         ),
+        Index("ix_email_changes_new_email", "new_email", postgresql_where=text("state = 'asked'")),
         Index(
             "ix_email_changes_expires_at", "expires_at", postgresql_where=text("state = 'asked'")
         ),

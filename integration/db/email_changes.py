@@ -26,6 +26,19 @@ def open_of(session: Session, identity_id: UUID) -> EmailChange | None:
     )
 
 
+def asked_for(session: Session, email: str) -> EmailChange | None:
+    """Return the change by which a member asked for an address and has not proven it.
+
+    Args:
+        email: In lower case.
+    """
+    return session.scalar(
+        select(EmailChange)
+        .where(EmailChange.new_email == email, EmailChange.state == State.ASKED)
+        .limit(1)
+    )
+
+
 def all_open(session: Session) -> frozenset[tuple[UUID, str]]:
     """Return every member with an open change, with the address it asked for."""
     statement = select(EmailChange.identity_id, EmailChange.new_email)

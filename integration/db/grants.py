@@ -30,7 +30,8 @@ class Told:
     Attributes:
         live: Permissions that count now.
         ever: Permissions of all grants the subject ever had: what is ours to take from Keto.
-        ended: Grants that have ended and that Keto may still hold.
+        ended: Grants that have ended for good and that Keto may still hold. One whose time is over
+            and not recorded is not among them: it could still be renewed.
     """
 
     live: frozenset[str]
@@ -43,14 +44,17 @@ NOTHING_TOLD = Told(frozenset(), frozenset(), frozenset())
 
 def told(session: Session, subject_id: UUID, *, now: datetime) -> Told:
     rows = session.execute(
-        select(_G.id, _G.permission, live_at(now).label("live"), _G.removed_at).where(
-            _G.subject_id == subject_id
-        )
+        select(
+            _G.id,
+            _G.permission,
+            live_at(now).label("live"),
+            and_(~_UNENDED, _G.removed_at.is_(None)).label("to_remove"),
+        ).where(_G.subject_id == subject_id)
     ).all()
     return Told(
         live=frozenset(row.permission for row in rows if row.live),
         ever=frozenset(row.permission for row in rows),
-        ended=frozenset(row.id for row in rows if not row.live and row.removed_at is None),
+        ended=frozenset(row.id for row in rows if row.to_remove),
     )
 
 

@@ -49,7 +49,8 @@ def tuple_lock(engine: Engine, *, timeout: timedelta) -> Iterator[None]:
 
 @contextmanager
 def _held(engine: Engine, name: str, timeout: timedelta, busy: str) -> Iterator[None]:
-    milliseconds = int(timeout.total_seconds() * 1000)
+    # 0 would wait for ever.
+    milliseconds = max(1, int(timeout.total_seconds() * 1000))
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text(f"set lock_timeout = {milliseconds}"))
         try:

@@ -9,7 +9,6 @@ from sqlalchemy.orm import Session
 
 from integration.db import admin_audit, email_changes, passwords, security_events
 from integration.db.tables import LifecycleEvent, Member, Profile, RecommendationProfile
-from policies.authority import Role
 from policies.lifecycle import Actor, Status, Transition
 from policies.registration import NewMember
 
@@ -197,31 +196,3 @@ def _forget_traits(session: Session, member: Member) -> None:
     for belongings in (passwords, email_changes, security_events):
         belongings.forget(session, member.identity_id)
     admin_audit.forget_person(session, member.identity_id)
-
-
-def count_other_admins(session: Session, but: UUID) -> int:
-    """Return how many active admins there are besides one."""
-    statement = select(func.count()).where(
-        Member.role == Role.ADMIN, Member.status == Status.ACTIVE, Member.identity_id != but
-    )
-    return session.scalar(statement) or 0
-
-
-def count_by_role(session: Session) -> dict[str, int]:
-    """Return how many members that are not deleted have which role."""
-    statement = (
-        select(Member.role, func.count())
-        .where(Member.status != Status.DELETED)
-        .group_by(Member.role)
-    )
-    return {row[0]: row[1] for row in session.execute(statement)}
-
-
-def of_role(
-    session: Session, role: Role, *, after: UUID | None = None, limit: int = 50
-) -> list[Member]:
-    """Return members that are not deleted and have this role, by identity id."""
-    statement = select(Member).where(Member.role == role, Member.status != Status.DELETED)
-    if after is not None:
-        statement = statement.where(Member.identity_id > after)
-    return list(session.scalars(statement.order_by(Member.identity_id).limit(limit)))

@@ -36,6 +36,8 @@ class LockedFamily(NamedTuple):
     hold: str | None
     status: str | None
     role: str
+    has_second_factor: bool
+    requires_second_factor: bool
 
 
 _OF_REFRESH = (
@@ -60,6 +62,8 @@ _OF_REFRESH = (
         MemberSession.hold,
         Member.status,
         Member.role,
+        Member.second_factor,
+        Member.requires_second_factor,
     )
     .outerjoin(MemberSession, MemberSession.session_id == TokenFamily.session_id)
     .outerjoin(Member, Member.identity_id == TokenFamily.identity_id)

@@ -5,7 +5,6 @@ the member follows before the admin is answered. Where it cannot, its reconcilia
 for; what is lost even then the periodic reconciler finds.
 """
 
-import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
@@ -13,6 +12,7 @@ from uuid import UUID, uuid4
 
 import structlog
 
+from integration.edge import admin_batches
 from integration.edge.admin_audit import AdminAudit
 from integration.edge.admin_passwords import AdminPasswords, NewPassword
 from integration.edge.admin_plans import IDENTITIES, Plan, object_in, plan, uuid_of
@@ -28,7 +28,6 @@ from integration.settings import Settings
 
 log = structlog.get_logger()
 
-_AT_ONCE = 100
 _MEMBER = "SELECT status, role FROM members WHERE identity_id = %s"
 # Kind and lane as in `integration.effects`; the relay hands the row to the worker.
 _RECONCILE = """
@@ -84,7 +83,11 @@ class AdminWrites:
                 before=before,
             )
             answer = await ask(body if rewritten is None else rewritten)
-            after = await self._followed(request, wanted, answer, passwords)
+            batch = None
+            if wanted.is_batch and answer.status < 300:
+                batch = await admin_batches.made(self._forwarder, request, answer)
+                answer = batch.answer
+            after = await self._followed(request, wanted, answer, passwords, batch)
             await self._audit.end(
                 call_id, status=answer.status, identities=after, is_batch=wanted.is_batch
             )
@@ -133,16 +136,16 @@ class AdminWrites:
         wanted: Plan,
         answer: Answer,
         passwords: Mapping[int, NewPassword],
+        batch: admin_batches.Made | None,
     ) -> Sequence[Mapping[str, Any]]:
         """Let the members follow what Kratos stored; return the identities as they are now."""
         if answer.status >= 300:
             return ()
         after: dict[UUID, Mapping[str, Any] | None] = {}
         places: Mapping[int, UUID] = {}
-        if wanted.is_batch:
-            places = _made_in(answer.body)
-            shown = await self._shown(request, list(places.values()))
-            after = {UUID(str(one["id"])): one for one in shown}
+        if batch is not None:
+            places, after = batch.places, dict(batch.shown)
+            await self._reconcile(batch.unknown)
         elif wanted.path == IDENTITIES or wanted.is_of_identity:
             after = self._of_one(wanted, answer)
             places = dict(enumerate(after))
@@ -162,23 +165,6 @@ class AdminWrites:
         identity_id = uuid_of(document.get("id"))
         return {} if identity_id is None else {identity_id: document}
 
-    async def _shown(self, request: Request, ids: Sequence[UUID]) -> list[Mapping[str, Any]]:
-        """Return the identities a batch made; those Kratos does not show now are reconciled."""
-        shown: dict[UUID, Mapping[str, Any]] = {}
-        for start in range(0, len(ids), _AT_ONCE):
-            some = ids[start : start + _AT_ONCE]
-            query = "&".join([f"page_size={_AT_ONCE}", *(f"ids={each}" for each in some)])
-            try:
-                answer = await self._forwarder.fetch(
-                    Upstream.KRATOS_ADMIN, IDENTITIES, query, request, body=b""
-                )
-                found = json.loads(answer.body)
-                shown |= {UUID(one["id"]): one for one in found}
-            except (RefusedError, ValueError, TypeError, KeyError):
-                log.exception("batch_not_shown", identities=len(some))
-        await self._reconcile(made for made in ids if made not in shown)
-        return list(shown.values())
-
     async def _reconcile(self, identity_ids: Iterable[UUID]) -> None:
         """Ask for these to be reconciled. Never raises: Kratos has changed already."""
         asked = sorted(set(identity_ids))
@@ -188,14 +174,3 @@ class AdminWrites:
             await self._database.execute(_RECONCILE, (asked,))
         except RefusedError:
             log.exception("admin_write_not_recorded", identities=len(asked))
-
-
-def _made_in(body: bytes) -> dict[int, UUID]:
-    """Return the identities that a batch made, by their places in it; failed ones are left out."""
-    items = (object_in(body) or {}).get("identities") or []
-    named = {
-        place: uuid_of(item.get("identity"))
-        for place, item in enumerate(items)
-        if isinstance(item, dict)
-    }
-    return {place: made for place, made in named.items() if made is not None}

@@ -81,6 +81,10 @@ class Edge:
         else:
             await send({"type": "websocket.close", "code": 1000})
 
+    def at_once(self, fields: RawHeaders) -> tuple[RawHeaders, bytes] | None:
+        """Return what `HotWhoami` does: `EdgeProtocol` asks before it makes a task."""
+        return self._hot.at_once(fields)
+
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
         for part in self._parts:

@@ -64,6 +64,9 @@ _LONGEST_REMEMBERED = 64
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9-]{8,64}\Z")
 _OUR_COOKIE = re.compile(rb"\s*(?:__(?:Host|Secure)-)?kleis_", re.IGNORECASE)
 
+_SESSION_FIELDS = frozenset({b"x-session-token", b"x-session-cookie", b"authorization"})
+_SESSION_COOKIE = re.compile(rb"\s*ory_kratos_session\s*=")
+
 MAX_HEADERS = 128
 MAX_HEADER_BYTES = 65_536
 
@@ -141,6 +144,21 @@ _known_name = lru_cache(512)(_accepted_name)
 def _foreign_cookies(value: bytes) -> bytes:
     pairs = [pair for pair in value.split(b";") if not _OUR_COOKIE.match(pair)]
     return b";".join(pairs).strip()
+
+
+def without_session(headers: RawHeaders) -> RawHeaders:
+    """Return a request's fields without what Kratos recognises a session by."""
+    kept: RawHeaders = []
+    for name, value in headers:
+        if name in _SESSION_FIELDS:
+            continue
+        if name == b"cookie":
+            pairs = [pair for pair in value.split(b";") if not _SESSION_COOKIE.match(pair)]
+            value = b";".join(pairs).strip()  # noqa: PLW2901
+            if not value:
+                continue
+        kept.append((name, value))
+    return kept
 
 
 def downwards(headers: Iterable[tuple[bytes, bytes]]) -> RawHeaders:

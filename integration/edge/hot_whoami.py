@@ -14,7 +14,7 @@ from integration.edge.session_cache import SessionCache, credential_key
 
 log = structlog.get_logger()
 
-_PATH = b"/sessions/whoami"
+PATH = b"/sessions/whoami"
 _MOST_FIELDS = 40
 _MOST_BYTES = 16_384
 _LOG_SECONDS = 1.0
@@ -33,20 +33,27 @@ class HotWhoami:
 
     async def answered(self, scope: Scope, send: Send) -> bool:
         """Answer a session check; False when this is none, or memory does not do."""
-        if scope["raw_path"] != _PATH or scope["query_string"] or scope["method"] != "GET":
+        if scope["raw_path"] != PATH or scope["query_string"] or scope["method"] != "GET":
             return False
-        fields: RawHeaders = scope["headers"]
-        if not _is_plain(fields, scope["http_version"]):
+        found = self.at_once(scope["headers"]) if scope["http_version"] == "1.1" else None
+        if found is None:
             return False
+        start, body = found
+        await send({"type": "http.response.start", "status": 200, "headers": start})
+        await send({"type": "http.response.body", "body": body})
+        return True
+
+    def at_once(self, fields: RawHeaders) -> tuple[RawHeaders, bytes] | None:
+        """Return header and body of the 200 to a session check by HTTP/1.1; None as `answered`."""
+        if not _is_plain(fields):
+            return None
         key = credential_key(fields)
         entry = None if key is None else self._cache.get(key)
         if entry is None or entry.known.is_held:
-            return False
-        start = [*entry.ready, (b"x-request-id", headers.request_id(fields).encode())]
-        await send({"type": "http.response.start", "status": 200, "headers": start})
-        await send({"type": "http.response.body", "body": entry.answer.body})
+            return None
         self._count()
-        return True
+        request_id = (b"x-request-id", headers.request_id(fields).encode())
+        return [*entry.ready, request_id], entry.answer.body
 
     def _count(self) -> None:
         self._answered += 1
@@ -59,12 +66,11 @@ class HotWhoami:
         self._answered, self._timer = 0, None
 
 
-def _is_plain(fields: RawHeaders, http_version: str) -> bool:
+def _is_plain(fields: RawHeaders) -> bool:
     """Tell whether nothing in a header could be read in two ways."""
     named = dict(fields)
     return (
-        http_version == "1.1"
-        and len(named) == len(fields) <= _MOST_FIELDS
+        len(named) == len(fields) <= _MOST_FIELDS
         and b"host" in named
         and _UNUSUAL.isdisjoint(named)
         and named.get(b"connection", b"close").lower() in _PLAIN_CONNECTION

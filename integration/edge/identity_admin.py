@@ -38,6 +38,7 @@ class IdentityAdmin:
         async def ask_kratos(body: bytes) -> Answer:
             return await self._exchange.ask(request, route, body=body)
 
+        self._endings.require_plain(request)
         # Read first: a slow sender must not hold somebody's lock.
         body = await self._exchange.whole_body(request)
         answer = await self._writes.carried_out(request, body, ask_kratos)

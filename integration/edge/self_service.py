@@ -75,12 +75,14 @@ class SelfService:
         fields = {} if _has_no_form(request) else read_fields(request.headers, body)
         submit = Submit.of(request, fields)
 
+        seen = await self._gate.seen_by_kratos(request)
+
         async def ask_kratos() -> Answer:
             async with await self._lock_for(submit):
                 answer = await self._endings.around_logout(
                     request,
                     body,
-                    lambda: self._exchange.ask(request, route, **_sent_on(submit, body)),
+                    lambda: self._exchange.ask(seen, route, **_sent_on(submit, body)),
                 )
             return await recovery_refusals.shown(self._exchange.forwarder, submit, answer)
 
@@ -102,7 +104,8 @@ class SelfService:
         if instead is not None:
             return instead
         query = await self._second_factors.query(request)
-        asked = await self._exchange.ask(request, route, query=query)
+        seen = await self._gate.seen_by_kratos(request)
+        asked = await self._exchange.ask(seen, route, query=query)
         answer = await self._second_factors.shown(request, self._exchange.judged(scrubbed(asked)))
         return repairs.of_self_service(request, answer)
 

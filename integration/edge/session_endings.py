@@ -22,7 +22,7 @@ from integration.edge.exchange import Exchange
 from integration.edge.forwarding import Forwarder
 from integration.edge.known_session import ShownSession, read_session
 from integration.edge.member_status import IDENTITY_HEADER
-from integration.edge.problems import RefusedError
+from integration.edge.problems import NOT_FOUND, RefusedError
 from integration.edge.requests import Request
 from integration.edge.routes import Route, Upstream
 from integration.edge.session_gate import SessionGate
@@ -111,6 +111,16 @@ class SessionEndings:
         elif request.path == "/sessions":
             await self._end(session.identity_id, reason="revoked", but=session.session_id)
 
+    def require_plain(self, request: Request) -> None:
+        """Refuse a session that is not written as a UUID: Kratos knows more ways, we follow one.
+
+        Raises:
+            RefusedError: 404.
+        """
+        is_below = request.path.startswith(("/sessions/", "/admin/sessions/"))
+        if is_below and not (_OWN.match(request.path) or _ADMIN.match(request.path)):
+            raise RefusedError(NOT_FOUND)
+
     async def administered(self, request: Request, answer: Answer) -> None:
         """Follow an admin's write to sessions. Raises as `around_logout`."""
         of_all = _ALL_OF.match(request.path)
@@ -184,6 +194,7 @@ class SessionWrites:
         Raises:
             RefusedError: Kratos does not answer, or what it did could not be written down.
         """
+        self._endings.require_plain(request)
         body = await self._exchange.whole_body(request)
         instead = await self._gate.instead(request)
         if instead is not None:

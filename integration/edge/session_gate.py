@@ -1,16 +1,22 @@
 """What a session must be worth before Kratos is asked: for lists of sessions and for settings."""
 
+from dataclasses import replace
+
 from integration.edge import member_status, second_factor_required
 from integration.edge.asgi import Answer
 from integration.edge.exchange import Exchange
 from integration.edge.guards import Submit
-from integration.edge.headers import wants_html
+from integration.edge.headers import wants_html, without_session
 from integration.edge.problems import Refusal
 from integration.edge.requests import Request
 from integration.edge.routes import Route
 from integration.edge.sessions import Sessions
+from integration.edge.submit_answers import has_credentials
 
 _SETTINGS = "/self-service/settings"
+_FOR_STRANGERS = tuple(
+    f"/self-service/{flow}" for flow in ("login", "registration", "recovery", "verification")
+)
 
 
 class SessionGate:
@@ -35,6 +41,22 @@ class SessionGate:
         if look.known is None:
             return member_status.no_session(request.id)
         return second_factor_required.as_json(self._public_url) if look.known.is_held else None
+
+    async def seen_by_kratos(self, request: Request) -> Request:
+        """Return a request to a flow without a session that means nothing any more.
+
+        What ended with us ends at Kratos a moment later. Until then Kratos would say to somebody
+        who has to log in that somebody is logged in.
+
+        Raises:
+            RefusedError: as `instead`.
+        """
+        if not request.path.startswith(_FOR_STRANGERS) or not has_credentials(request):
+            return request
+        look = await self._sessions.look(request)
+        if look.answer.status != 200 or look.known is not None:
+            return request
+        return replace(request, headers=without_session(request.headers))
 
     async def read_sessions(self, request: Request, route: Route) -> Answer:
         """Answer reads below `/sessions`. Raises as `instead`."""

@@ -16,7 +16,7 @@ _STATEMENT = """
 SELECT asked.session_id, members.status, members.role, members.second_factor,
     members.requires_second_factor, known.hold,
     coalesce(known.ended_at IS NOT NULL AND known.end_reason <> 'expired', false),
-    known.started_at, known.last_activity_at
+    known.started_at, known.last_activity_at, known.expires_at
 FROM unnest(%s::uuid[], %s::uuid[]) AS asked(session_id, identity_id)
 JOIN members ON members.identity_id = asked.identity_id
 LEFT JOIN member_sessions AS known
@@ -42,6 +42,7 @@ class SessionStanding:
     has_ended: bool
     started_at: datetime | None
     last_activity_at: datetime | None
+    expires_at: datetime | None
 
 
 _Waiting = dict[tuple[UUID, UUID], list[asyncio.Future[SessionStanding | None]]]

@@ -6,7 +6,7 @@ For `whoami` and for everybody who must know who is asking (forward-auth, second
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import structlog
@@ -33,6 +33,8 @@ from policies.login import decide_login
 log = structlog.get_logger()
 
 _PATH = "/sessions/whoami"
+# Kratos counts nanoseconds, PostgreSQL microseconds.
+_SAME_MOMENT = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,7 @@ class Sessions:
 
     async def _known(self, shown: ShownSession, request: Request) -> KnownSession | None:
         standing = await self._standings.of(shown.session_id, shown.identity_id)
-        if standing is not None and standing.started_at is None:
+        if standing is not None and _is_behind(standing, shown):
             # What has no row nobody could hold, and nobody would be told of its end.
             await self._rows.begin(beginning(shown, request, self._countries))
             standing = await self._standings.of(shown.session_id, shown.identity_id)
@@ -194,6 +196,12 @@ def beginning(shown: ShownSession, request: Request, countries: Countries) -> Be
         hold=step_up.hold_after_recovery(shown.methods),
         releases=False,
     )
+
+
+def _is_behind(standing: SessionStanding, shown: ShownSession) -> bool:
+    """Tell whether there is no row yet, or Kratos was told past us to let the session last."""
+    row = standing.expires_at
+    return row is None or (not standing.has_ended and shown.expires_at - row > _SAME_MOMENT)
 
 
 def _may_log_in(status: str) -> bool:

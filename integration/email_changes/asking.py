@@ -5,7 +5,7 @@ transaction is open.
 """
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
@@ -23,6 +23,8 @@ from policies.registration import RegistrationAttempt, decide_change_of_traits
 
 log = structlog.get_logger()
 
+# Kratos waits for the hook that waits for this.
+_SHORT = timedelta(seconds=1)
 _UNCHANGED = Reason("email_unchanged", "This is your e-mail address already.", "#/email")
 _WRONG_CODE = Reason("code_wrong", "This code is wrong, too old, or was used before.", "#/code")
 _NO_CODE = Reason("code_not_sent", "No code was sent. Ask for the change once more.", "#/code")
@@ -85,7 +87,11 @@ def ask(services: Services, identity_id: UUID, wanted: str, client: AskingClient
             raise DeniedError((replace(TAKEN, pointer="#/email"),)) from error
         with services.transaction() as session:
             recording.asked(session, identity_id, wanted, services.settings, now=services.now())
-    _expect_sent(_send_code(services, wanted, client))
+    answer = _send_code(services, wanted, client)
+    if answer.status == 404 and standing(services, identity_id).pending == wanted:
+        # Kratos lost sight of the address while another wish was replaced by this one.
+        answer = _send_code(services, wanted, client)
+    _expect_sent(answer)
 
 
 def cancel(services: Services, identity_id: UUID) -> None:
@@ -102,6 +108,35 @@ def cancel(services: Services, identity_id: UUID) -> None:
             services.kratos.changes.withdraw_pending_email(identity_id)
         with services.transaction() as session:
             recording.asked(session, identity_id, "", services.settings, now=services.now())
+
+
+def give_way(services: Services, email: str) -> None:
+    """Let go of an address that somebody is about to register, where a member only asked for it.
+
+    Kratos keeps every address of an identity from everybody else, and whoever merely asked for one
+    must not keep its owner out. Never raises: Kratos then calls the address taken.
+    """
+    with services.transaction() as session:
+        asked = email_changes.asked_for(session, email)
+        identity_id = None if asked is None else asked.identity_id
+    if identity_id is None:
+        return
+    try:
+        with locks.identity_lock(services.engine, identity_id, timeout=_SHORT):
+            current = services.kratos.get(identity_id)
+            if current is None or current.pending_email != email:
+                return
+            if current.is_address_verified(email):
+                return
+            services.kratos.changes.withdraw_pending_email(identity_id)
+            now = services.now()
+            with services.transaction() as session:
+                members.lock(session, identity_id)
+                change = email_changes.asked_for(session, email)
+                if change is not None and change.identity_id == identity_id:
+                    recording.end(session, change, State.TAKEN, now=now)
+    except KleisError as error:
+        log.warning("address_not_let_go", code=error.code, detail=error.detail)
 
 
 def confirm(services: Services, identity_id: UUID, code: str, client: AskingClient) -> None:
@@ -199,7 +234,8 @@ def _send_code(services: Services, email: str, client: AskingClient) -> FlowAnsw
 def _expect_sent(answer: FlowAnswer) -> None:
     _refuse_limited(answer)
     if answer.status != 200:
-        raise ConflictError("The code could not be sent. Please try again.")
+        why = f"{answer.status} {answer.error_id} {[m.get('id') for m in answer.messages()]}"
+        raise ConflictError("No code was sent: you may have asked for another address.", detail=why)
 
 
 def _refuse_limited(answer: FlowAnswer) -> None:

@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from integration import factor_enrolment
 from integration.db import email_changes, members, security_events
 from integration.email_changes import recording
 from integration.errors import ConflictError, UpstreamUnavailableError
@@ -95,6 +96,9 @@ def _restore(services: Services, change_id: UUID, current: Identity, old: str) -
         added = security_events.has_since(session, current.id, Kind.SECOND_FACTOR_ADDED, since)
     for kind in _SECOND_FACTORS if added else ():
         services.kratos.changes.remove_second_factor(current.id, kind)
+    if added:
+        with services.transaction() as session:
+            factor_enrolment.refresh(session, services, current.id)
     has_pending = bool(current.pending_email)
     try:
         services.kratos.changes.put_email(

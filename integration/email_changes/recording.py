@@ -76,6 +76,10 @@ def proven(
 
 def done(session: Session, change: EmailChange, settings: Settings, *, now: datetime) -> None:
     """Record that the new address is the member's: Kratos has it."""
+    known = members.lock(session, change.identity_id)
+    if known is not None and known.email not in (None, change.new_email):
+        # An admin may have changed it since the wish: the last one is what can come back.
+        change.old_email = known.email or change.old_email
     member = _member_with(session, change, change.new_email)
     change.state = State.DONE
     change.done_at = change.ended_at = now

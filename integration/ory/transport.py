@@ -28,7 +28,8 @@ def make_client(
         follow_redirects=False,
         trust_env=False,
     )
-    client.cookies = httpx.Cookies(CookieJar(DefaultCookiePolicy(allowed_domains=[])))
+    # The jar itself: of `httpx.Cookies` around it only the cookies would be taken, not the policy.
+    client.cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
     return client
 
 

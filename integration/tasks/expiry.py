@@ -1,8 +1,13 @@
 """What ends by itself to the second: grants whose time is over, and requests nobody decided."""
 
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
 from integration import elevations, grant_endings
 from integration.db import grants
 from integration.services import Services
+
+log = structlog.get_logger()
 
 
 def expire(services: Services) -> None:
@@ -16,7 +21,13 @@ def end_overdue_grants(services: Services) -> int:
     """End every grant whose time is over, each member for itself; return of how many members."""
     with services.transaction() as session:
         subjects = grants.subjects_overdue(session, now=services.now())
+    ended = 0
     for subject_id in subjects:
-        with services.transaction() as session:
-            grant_endings.expire_overdue(session, subject_id, now=services.now())
-    return len(subjects)
+        try:
+            with services.transaction() as session:
+                grant_endings.expire_overdue(session, subject_id, now=services.now())
+            ended += 1
+        except SQLAlchemyError as error:
+            # Somebody holds that member; the others do not wait for it.
+            log.warning("expiry_skipped", member=str(subject_id), error=type(error).__name__)
+    return ended

@@ -71,7 +71,7 @@ def expire_email_changes(services: Services) -> int:
     with services.transaction() as session:
         overdue = email_changes.overdue(session, now)
         for identity_id in overdue:
-            if not outbox.is_pending(session, identity_id, ("identity",)):
+            if not outbox.is_pending(session, identity_id, ("account",)):
                 effects.record(session, identity_id, (FollowEmailChange(),), now=now)
     return len(overdue)
 

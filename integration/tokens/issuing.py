@@ -8,13 +8,13 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from integration import member_sessions, permissions
+from integration.db import member_sessions as session_rows
 from integration.db import token_families
 from integration.db.session_tables import MemberSession
 from integration.db.tables import Member, OutboxEffect
 from integration.db.token_tables import TokenFamily
 from integration.errors import (
     InvalidInputError,
-    SecondFactorNeededError,
     UnauthenticatedError,
 )
 from integration.ory.kratos_models import KratosSession
@@ -73,10 +73,10 @@ def begin_family(
 
     Raises:
         UnauthenticatedError: it has ended here.
-        SecondFactorNeededError: it waits for a second factor.
+        SecondFactorNeededError: it waits for a second factor, or the member needs one.
         InvalidInputError: the client's proof of possession was used before.
     """
-    row = _row_of(session, holder.seen, client, now=now)
+    row = _row_of(session, signer.settings, holder, client, now=now)
     proof = client.proof
     if proof and not token_families.use_proof(session, proof.id, expires_at=proof.expires_at):
         raise InvalidInputError("The DPoP proof was used before.")
@@ -129,17 +129,26 @@ def _subject(session: Session, row: MemberSession, member: Member, *, now: datet
 
 
 def _row_of(
-    session: Session, seen: KratosSession, client: Client, *, now: datetime
+    session: Session, settings: Settings, holder: Holder, client: Client, *, now: datetime
 ) -> MemberSession:
-    if _is_about_to_end(session, seen):
+    seen = holder.seen
+    is_known = session_rows.get(session, seen.id) is not None
+    if not is_known and _is_about_to_end(session, seen):
         raise UnauthenticatedError("Please log in.", detail="session about to end")
     row = member_sessions.see(
         session, seen, address=client.address, user_agent=client.user_agent, now=now
     )
     if row.ended_at is not None or row.expires_at <= now:
         raise UnauthenticatedError("Please log in.", detail="session ended")
-    if row.hold is not None:
-        raise SecondFactorNeededError("Please confirm that it is you.", detail=row.hold)
+    member_sessions.require_good(
+        row,
+        holder.member,
+        aal=seen.authenticator_assurance_level,
+        roles=settings.second_factor_roles,
+        max_age=settings.session_max_age,
+        idle_timeout=settings.idle_after,
+        now=now,
+    )
     # A second factor or a refresh since the row was made.
     row.aal, row.methods = seen.authenticator_assurance_level, seen.methods
     row.authenticated_at = seen.authenticated_at or row.authenticated_at

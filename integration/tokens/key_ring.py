@@ -69,6 +69,7 @@ class KeyRing:
         self._now = now
         self._keys: _Keys | None = None
         self._reading = threading.Lock()
+        self._unopened: set[str] = set()
 
     def signer(self) -> Signer:
         """Return the key that signs now; the first one is made when there is none.
@@ -115,9 +116,10 @@ class KeyRing:
         with self._reading:
             if self._keys is not None and self._keys.read_at >= asked_at:
                 return self._keys
+            started = time.monotonic()
             with self._transactions() as session:
                 rows = self._rows(session)
-            self._keys = self._made_of(rows)
+            self._keys = self._made_of(rows, started)
             return self._keys
 
     def _rows(self, session: Session) -> list[SigningKey]:
@@ -131,7 +133,7 @@ class KeyRing:
         life.ensure(session, self._settings, now=now)
         return list(signing_keys.published(session, now=now, overlap=overlap))
 
-    def _made_of(self, rows: list[SigningKey]) -> _Keys:
+    def _made_of(self, rows: list[SigningKey], read_at: float) -> _Keys:
         known: dict[str, VerificationKey] = dict(key_from_jwk(row.public_jwk) for row in rows)
         verifier = AccessTokens(
             known,
@@ -139,14 +141,16 @@ class KeyRing:
             audiences=frozenset(self._settings.applications),
         )
         jwks = {"keys": [row.public_jwk for row in rows]}
-        return _Keys(tuple(self._halves(rows)), verifier, jwks, time.monotonic())
+        return _Keys(tuple(self._halves(rows)), verifier, jwks, read_at)
 
     def _halves(self, rows: list[SigningKey]) -> Iterator[_Half]:
         secret = self._settings.secret.get_secret_value()
         for row in rows:
             private = key_sealing.unseal(row.sealed, row.kid, secret=secret)
             if private is None:
-                log.error("signing_key_cannot_be_opened", kid=row.kid)
+                if row.kid not in self._unopened:
+                    log.error("signing_key_cannot_be_opened", kid=row.kid)
+                    self._unopened.add(row.kid)
                 continue
             half = SigningHalf(row.kid, row.algorithm, private)
             yield _Half(half, row.active_from, row.retired_at)

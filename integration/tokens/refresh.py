@@ -5,6 +5,7 @@ rotated, and the client's next attempt gets the same successor.
 """
 
 import hmac
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from sqlalchemy.orm import Session
@@ -18,11 +19,12 @@ from integration.tokens.clients import Client
 from integration.tokens.issuing import Tokens, tokens_for
 from integration.tokens.refresh_tokens import RefreshToken
 from integration.tokens.signer import Signer
-from policies import user_agents
+from policies import step_up, user_agents
 from policies.access_claims import Subject
 from policies.decisions import PublishEvent, SendMail
 from policies.lifecycle import Status
 from policies.security_events import Kind
+from policies.step_up import Standing
 from policies.token_refresh import (
     Presented,
     Proof,
@@ -48,28 +50,8 @@ def refresh(
     family = token_families.lock(session, token.family_id)
     if family is None:
         return _UNKNOWN
-    is_same_client = _is_same_client(family, client)
-    facts = RefreshFacts(
-        presented=_which(family, token),
-        proof=_proof(session, family, client),
-        is_same_client=is_same_client,
-        is_family_over=family.ended_at is not None,
-        rotated_at=family.rotated_at,
-        expires_at=family.expires_at,
-        is_session_over=family.session_ended_at is not None,
-        session_expires_at=family.session_expires_at,
-        hold=family.hold,
-        status=None if family.status is None else Status(family.status),
-        risk=assess(
-            RefreshSigns(
-                is_bound=family.jkt is not None,
-                is_same_client=is_same_client,
-                idle=now - (family.rotated_at or family.created_at),
-            )
-        ),
-        now=now,
-    )
-    decision = decide_refresh(facts)
+    roles = signer.settings.second_factor_roles
+    decision = decide_refresh(_facts(session, family, token, client, roles=roles, now=now))
     if isinstance(decision, Refuse):
         _follow(session, family, token, decision, client, now=now)
         return decision
@@ -82,6 +64,49 @@ def refresh(
         _rotate(session, signer.settings, token, following, client, now=now)
     subject = _subject(session, family, now=now)
     return tokens_for(signer, subject, following, family.application, now=now)
+
+
+def _facts(
+    session: Session,
+    family: LockedFamily,
+    token: RefreshToken,
+    client: Client,
+    *,
+    roles: Iterable[str],
+    now: datetime,
+) -> RefreshFacts:
+    is_same_client = _is_same_client(family, client)
+    return RefreshFacts(
+        presented=_which(family, token),
+        proof=_proof(session, family, client),
+        is_same_client=is_same_client,
+        is_family_over=family.ended_at is not None,
+        rotated_at=family.rotated_at,
+        expires_at=family.expires_at,
+        is_session_over=family.session_ended_at is not None,
+        session_expires_at=family.session_expires_at,
+        needs_second_factor=_needs_second_factor(family, roles),
+        status=None if family.status is None else Status(family.status),
+        risk=assess(
+            RefreshSigns(
+                is_bound=family.jkt is not None,
+                is_same_client=is_same_client,
+                idle=now - (family.rotated_at or family.created_at),
+            )
+        ),
+        now=now,
+    )
+
+
+def _needs_second_factor(family: LockedFamily, roles: Iterable[str]) -> bool:
+    standing = Standing(
+        aal=family.aal,
+        hold=family.hold,
+        has_second_factor=family.has_second_factor,
+        requires_second_factor=family.requires_second_factor,
+        role=family.role,
+    )
+    return step_up.needs_second_factor(standing, roles)
 
 
 def _which(family: LockedFamily, token: RefreshToken) -> Presented:

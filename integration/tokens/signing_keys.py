@@ -26,13 +26,18 @@ def overlap(settings: Settings) -> timedelta:
 
 
 def rotate(session: Session, settings: Settings, *, now: datetime) -> SigningKey:
-    """Make and publish a key that signs as soon as every verifier can know it."""
+    """Make and publish a key that signs as soon as every verifier can know it.
+
+    Returns:
+        The one that is waiting already, where there is one; the first of all signs at once.
+    """
     signing_keys.lock(session)
     keys = signing_keys.published(session, now=now, overlap=overlap(settings))
     waiting = next((key for key in keys if key.active_from > now), None)
     if waiting is not None:
         return waiting
-    return _succeed(session, settings, now=now, active_from=now + settings.jwks_max_age + _MARGIN)
+    wait = settings.jwks_max_age + _MARGIN if keys else timedelta(0)
+    return _succeed(session, settings, now=now, active_from=now + wait)
 
 
 def replace_compromised(session: Session, settings: Settings, *, now: datetime) -> SigningKey:

@@ -4,6 +4,7 @@ Kratos knows one flow for both and sends its forms back to one address. A cookie
 pages a browser is on; whatever is to be said about a credential is said on the second.
 """
 
+import httpx
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
@@ -22,7 +23,8 @@ router = APIRouter(route_class=PageRoute)
 SETTINGS = addresses.PAGE_OF[FlowKind.SETTINGS]
 SECURITY = "/account/security"
 _CREDENTIALS = frozenset({"password", "totp", "lookup_secret"})
-# The id of the flow that is shown on the security page, or that the next one shall be.
+# The flows that are shown on the security page, or that the next one shall be. After a change
+# Kratos shows one flow whose forms go to another.
 _PLACE = "kleis_place"
 _NEXT = "next"
 _PLACE_SECONDS = 3600
@@ -37,8 +39,11 @@ def settings(request: Request, services: UsesServices) -> Response:
         if "flow" not in request.query_params:
             flow.delete_cookie(_PLACE, path="/account")
         return flow
-    if request.cookies.get(_PLACE) in (_NEXT, flow.id) or _is_about_credentials(flow):
-        return _lead_on(f"{SECURITY}?flow={flow.id}", flow.id, services)
+    places = request.cookies.get(_PLACE, "").split(".")
+    if _NEXT in places or flow.id in places or _is_about_credentials(flow):
+        response = redirect(f"{SECURITY}?flow={flow.id}")
+        _remember(response, flow.id, services)
+        return response
     return _form(flow, services, is_security=False, events=())
 
 
@@ -48,7 +53,10 @@ def security(request: Request, services: UsesServices) -> Response:
     flow = find(FlowKind.SETTINGS, request, services, at=SECURITY)
     if isinstance(flow, Flow):
         events = recent_events.of(request, services)
-        return _form(flow, services, is_security=True, events=events)
+        response = _form(flow, services, is_security=True, events=events)
+        following = httpx.URL(flow.ui.action).params.get("flow", flow.id)
+        _remember(response, f"{flow.id}.{following}", services)
+        return response
     if "flow" not in request.query_params:
         _remember(flow, _NEXT, services)
     return flow
@@ -66,12 +74,6 @@ def password_changed() -> Response:
         ),
         links=(("/login", "Log in"),),
     )
-
-
-def _lead_on(target: str, place: str, services: Services) -> Response:
-    response = redirect(target)
-    _remember(response, place, services)
-    return response
 
 
 def _remember(response: Response, place: str, services: Services) -> None:

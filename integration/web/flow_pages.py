@@ -5,14 +5,17 @@ from dataclasses import replace
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from integration import session_callers
 from integration.dependencies import UsesServices
-from integration.ory.kratos_flows import Flow, FlowKind, Refusal
+from integration.errors import KleisError, SecondFactorNeededError
+from integration.ory.kratos_flows import Flow, FlowKind, Refusal, Ui
 from integration.services import Services
 from integration.web import addresses, headings
 from integration.web.nodes import arrange
 from integration.web.page_route import PageRoute
 from integration.web.rendering import ANYWHERE, origin_of, page, redirect
 from policies import passwords
+from policies.step_up import AAL2, groups_offered
 
 router = APIRouter(route_class=PageRoute)
 
@@ -69,9 +72,23 @@ def find(
             return _no_cookies(kind)
         return redirect(addresses.start_url(public_url, kind, query))
     flow = services.flows.get_flow(kind, flow_id, request.headers.get("cookie", ""))
+    if kind is FlowKind.SETTINGS and _owes_second_factor(request, services):
+        # A flow that was begun before: a new one the edge would not have started.
+        flow = Refusal.NEEDS_SECOND_FACTOR
     if isinstance(flow, Refusal):
         return _turn_away(kind, flow, request, public_url, at or addresses.PAGE_OF[kind])
     return flow
+
+
+def _owes_second_factor(request: Request, services: Services) -> bool:
+    try:
+        session_callers.of_session(services, request.headers)
+    except SecondFactorNeededError:
+        return True
+    except KleisError:
+        # What there is to say about others, Kratos' flow says; its submits are guarded anyway.
+        return False
+    return False
 
 
 def _turn_away(
@@ -133,7 +150,7 @@ def _form(kind: FlowKind, flow: Flow, services: Services, *, code: str) -> Respo
     fills_in = bool(code) and kind is FlowKind.VERIFICATION
     heading = headings.of(kind, flow, has_code=fills_in)
     view = arrange(
-        flow.ui,
+        _shown(flow),
         prefill={"code": code} if fills_in else {},
         submit_label=heading.submit,
         labels=heading.labels,
@@ -154,6 +171,15 @@ def _form(kind: FlowKind, flow: Flow, services: Services, *, code: str) -> Respo
         asks_for_code=_asks_for_code(flow),
         events=(),
     )
+
+
+def _shown(flow: Flow) -> Ui:
+    """Return the form without the mailed code where the edge would not take it."""
+    if flow.requested_aal != AAL2:
+        return flow.ui
+    nodes = flow.ui.nodes or []
+    offered = groups_offered(node.group for node in nodes)
+    return flow.ui.model_copy(update={"nodes": [node for node in nodes if node.group in offered]})
 
 
 def form_targets(flow: Flow, public_url: str) -> tuple[str, ...] | None:

@@ -23,6 +23,7 @@ class Kratos(Upstream):
         session = {
             "id": str(uuid4()),
             "authenticated_at": "2026-11-25T12:00:00Z",
+            "expires_at": "2036-11-25T12:00:00Z",
             "authenticator_assurance_level": "aal1",
             "identity": {"traits": {"email": "ada@example.test", "username": "ada-77"}},
         }

@@ -67,7 +67,7 @@ def key(services, api):
     return key
 
 
-def wish(member, permission="members.suspend", **more):
+def wish(member, permission="comments.moderate", **more):
     return {"subject": str(member), "permission": permission, "reason": "on call", **more}
 
 
@@ -152,7 +152,7 @@ def test_a_key_without_roles_write_changes_no_role_and_opens_no_admin_api(key, j
     call = key("permissions:write", "identities:write", "operations:write", "roles:read")
     answer = call("PUT", f"/api/admin/members/{member}/role", json={"role": "admin", "reason": "x"})
     assert kind(answer) == "scope_missing"
-    for permission in ("*", "roles.write", "grants.*", "keys.write"):
+    for permission in ("*", "roles.write", "grants.*", "keys.write", "members.suspend"):
         answer = call("POST", GRANTS, json=wish(member, permission))
         assert answer.status_code == 403
         assert kind(answer) == "scope_missing"
@@ -175,14 +175,14 @@ def test_a_grant_is_recorded_with_who_why_and_until_when(services, key, join, cl
     assert answer.status_code == 201, answer.text
     body = answer.json()
     assert body["subject"] == str(member)
-    assert body["permission"] == "members.suspend"
+    assert body["permission"] == "comments.moderate"
     assert body["granted_by"].startswith("key:")
     assert body["state"] == "active"
     with services.transaction() as session:
         assert epochs.current(session, member) == before + 1
         assert epochs.is_settling(session, member)
-        assert "members.suspend" in permissions.names_of(session, member, clock.now)
-        assert "members.suspend" not in permissions.names_of(session, member, until)
+        assert "comments.moderate" in permissions.names_of(session, member, clock.now)
+        assert "comments.moderate" not in permissions.names_of(session, member, until)
     told = effects_of(services, member)[-3:]
     assert [name for name, _ in told] == ["sync_authority", "send_mail", "publish_event"]
     (entry,) = audit_of(services, member)
@@ -219,7 +219,7 @@ def test_many_who_grant_the_same_at_once_make_one_grant(services, join):
 
     def grant(_):
         try:
-            give(services, THE_OPERATOR, member, "members.suspend")
+            give(services, THE_OPERATOR, member, "comments.moderate")
         except ConflictError as error:
             return error.problem
         return "made"
@@ -250,7 +250,7 @@ def test_a_revoked_grant_counts_no_more_and_is_revoked_once(services, key, join,
     assert call("DELETE", f"{address}?reason=done").status_code == 204
     assert call("DELETE", address).status_code == 204
     with services.transaction() as session:
-        assert "members.suspend" not in permissions.names_of(session, member, clock.now)
+        assert "comments.moderate" not in permissions.names_of(session, member, clock.now)
         assert epochs.is_settling(session, member)
     entries = audit_of(services, member)
     assert [entry.action for entry in entries] == ["grant.revoked", "grant.created"]
@@ -272,7 +272,7 @@ def test_a_renewal_moves_the_end_and_a_grant_that_ended_has_none(services, key, 
     clock.advance(HOUR)
     assert kind(call("PATCH", address, json={"expires_at": None})) == "grant_ended"
     with services.transaction() as session:
-        assert "members.suspend" not in permissions.names_of(session, member, clock.now)
+        assert "comments.moderate" not in permissions.names_of(session, member, clock.now)
 
 
 def test_who_is_not_active_is_granted_nothing_and_who_is_banned_keeps_nothing(
@@ -325,8 +325,8 @@ def test_bad_input_is_a_typed_refusal_and_nothing_is_written(services, key, join
 
 def test_duties_that_exclude_each_other_are_not_granted_together(services, join):
     member = join()
-    rules = Rules(conflicts=frozenset({("members.suspend", "reports.review")}))
-    give(services, THE_OPERATOR, member, "members.suspend", rules=rules)
+    rules = Rules(conflicts=frozenset({("comments.moderate", "reports.review")}))
+    give(services, THE_OPERATOR, member, "comments.moderate", rules=rules)
     with pytest.raises(ConflictError) as refused:
         give(services, THE_OPERATOR, member, "reports.review", rules=rules)
     assert refused.value.problem == "duties_conflict"
@@ -334,7 +334,7 @@ def test_duties_that_exclude_each_other_are_not_granted_together(services, join)
 
 def test_a_member_hands_on_what_it_holds_and_no_longer_than_that(services, join, clock):
     giver, member = join(Role.CREATOR), join()
-    give(services, THE_OPERATOR, giver, "members.suspend", clock.now + HOUR)
+    give(services, THE_OPERATOR, giver, "comments.moderate", clock.now + HOUR)
 
     def refused(permission, expires_at=None):
         with pytest.raises(ForbiddenError) as error:
@@ -342,12 +342,12 @@ def test_a_member_hands_on_what_it_holds_and_no_longer_than_that(services, join,
         return error.value.problem
 
     assert refused("reports.review") == "permission_not_held"
-    assert refused("members.*") == "permission_not_held"
-    assert refused("members.suspend") == "expiry_beyond_own"
-    assert refused("members.suspend", clock.now + 2 * HOUR) == "expiry_beyond_own"
-    give(services, as_member(giver), member, "members.suspend", clock.now + HOUR)
+    assert refused("comments.*") == "permission_not_held"
+    assert refused("comments.moderate") == "expiry_beyond_own"
+    assert refused("comments.moderate", clock.now + 2 * HOUR) == "expiry_beyond_own"
+    give(services, as_member(giver), member, "comments.moderate", clock.now + HOUR)
     clock.advance(HOUR)
-    assert refused("members.suspend", clock.now + HOUR) == "permission_not_held"
+    assert refused("comments.moderate", clock.now + HOUR) == "permission_not_held"
 
 
 # Lists.
@@ -356,7 +356,7 @@ def test_a_member_hands_on_what_it_holds_and_no_longer_than_that(services, join,
 def test_grants_come_in_pages_without_gaps_or_repeats(services, key, join, clock):
     call = key("permissions:write")
     member = join()
-    names = sorted(name for name in ("members.suspend", "reports.review", "appeals.review"))
+    names = sorted(name for name in ("comments.moderate", "reports.review", "content.moderate"))
     for name in names:
         clock.advance(timedelta(seconds=1))
         call("POST", GRANTS, json=wish(member, name))
@@ -371,17 +371,24 @@ def test_grants_come_in_pages_without_gaps_or_repeats(services, key, join, clock
 
 
 @pytest.mark.parametrize(
-    "cursor", ["x", "", "bm90IGpzb24", "W10", "W251bGxd", "WyIyMDI2IiwgIngiXQ", "é", "eyJhIjoxfQ"]
-)
-@pytest.mark.parametrize(
     "path",
     [GRANTS, "/api/admin/audit", "/api/admin/roles/user/members", "/api/admin/elevations"],
 )
-def test_a_cursor_of_somebody_elses_making_is_refused(key, path, cursor):
+def test_a_cursor_of_somebody_elses_making_is_refused(key, path):
     call = key("permissions:read", "roles:read", "operations:read")
-    answer = call("GET", path, params={"cursor": cursor})
-    assert answer.status_code == 422
-    assert kind(answer) == "cursor_invalid"
+    for cursor in (
+        "x",
+        "",
+        "bm90IGpzb24",
+        "W10",
+        "W251bGxd",
+        "WyIyMDI2IiwgIngiXQ",
+        "é",
+        "eyJhIjoxfQ",
+    ):
+        answer = call("GET", path, params={"cursor": cursor})
+        assert answer.status_code == 422, cursor
+        assert kind(answer) == "cursor_invalid"
 
 
 def test_a_limit_has_bounds(key):
@@ -477,7 +484,7 @@ def test_an_added_permission_is_held_by_its_role(services, key, join, clock):
 # Elevations.
 
 
-def ask(services, member, permission="members.suspend"):
+def ask(services, member, permission="comments.moderate"):
     with services.transaction() as session:
         return elevations.request(
             session,
@@ -509,7 +516,7 @@ def test_an_approved_request_counts_for_its_time_and_ends_by_itself(services, jo
     with services.transaction() as session:
         made = rows.get(session, known.grant_id)
         assert made.expires_at == clock.now + HOUR
-        assert "members.suspend" in permissions.names_of(session, member, clock.now)
+        assert "comments.moderate" in permissions.names_of(session, member, clock.now)
     clock.advance(HOUR)
     expiry.expire(services)
     actions = [entry.action for entry in audit_of(services, member)]

@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import ClassVar
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID, uuid4
@@ -25,7 +25,14 @@ from integration.tasks import sweeps
 from policies.authority import Role
 from policies.lifecycle import Actor, Trigger
 from policies.registration import RegistrationAttempt, new_member
-from tests.edge_stage import Upstream, ask, edge_running, settings_for, upstream_running
+from tests.edge_stage import (
+    Upstream,
+    ask,
+    edge_running,
+    session_of,
+    settings_for,
+    upstream_running,
+)
 
 JSON = {"Content-Type": "application/json"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -41,12 +48,9 @@ class Kratos(Upstream):
         identity = request.headers.get("X-Session-Token")
         if identity is None:
             return web.json_response({"error": {"code": 401}}, status=401)
-        session = {
-            "id": str(uuid4()),
-            "authenticated_at": datetime.now(UTC).isoformat(),
-            "authenticator_assurance_level": "aal2" if identity in self.second_factors else "aal1",
-            "identity": {"traits": {"email": "ada@example.test", "username": "ada-77"}},
-        }
+        aal = "aal2" if identity in self.second_factors else "aal1"
+        traits = {"email": "ada@example.test", "username": "ada-77"}
+        session = session_of(identity, aal=aal) | {"identity": {"traits": traits}}
         headers = {"X-Kratos-Authenticated-Identity-Id": identity}
         return web.json_response(session, headers=headers)
 

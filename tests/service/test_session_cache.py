@@ -1,16 +1,14 @@
 """Session checks from memory: as good as asking, on every edge, whatever is down."""
 
-import asyncio
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import psycopg
 import pytest
-from aiohttp import web
 from sqlalchemy.orm import Session
 
 from integration import members
@@ -18,41 +16,10 @@ from integration.db import epochs, member_sessions, sessions
 from integration.db import members as member_rows
 from policies.lifecycle import Actor, Trigger
 from tests.edge_postgres import Server
-from tests.edge_stage import Upstream, ask, edge_running, session_of, settings_for, upstream_running
+from tests.edge_stage import ask, edge_running, settings_for, upstream_running
+from tests.session_upstream import Sessions, new_member, session_id
 
 WHOAMI = "/sessions/whoami"
-
-
-class Sessions(Upstream):
-    """Kratos, with sessions that a test can change and count questions about."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.changed: dict[str, dict[str, Any]] = {}
-        self.slow: set[str] = set()
-        self.sets_cookie: set[str] = set()
-        self.asked: list[str] = []
-
-    async def do_sessions_whoami(self, request: web.Request) -> web.StreamResponse:
-        identity = _credential(request)
-        self.asked.append(identity)
-        if identity in self.changed and self.changed[identity].get("gone"):
-            return web.json_response({"error": {"code": 401}}, status=401)
-        shown = session_of(identity) | self.changed.get(identity, {})
-        if identity in self.slow:
-            await asyncio.sleep(0.4)
-        answer = web.json_response(
-            shown, headers={"X-Kratos-Authenticated-Identity-Id": identity, "Vary": "Cookie"}
-        )
-        if identity in self.sets_cookie:
-            answer.set_cookie("ory_kratos_session", "newer")
-        return answer
-
-
-def _credential(request: web.Request) -> str:
-    given = request.headers.get("X-Session-Token") or request.headers.get("X-Session-Cookie")
-    bearer = request.headers.get("Authorization", "").removeprefix("Bearer ")
-    return given or bearer or request.cookies.get("ory_kratos_session", "")
 
 
 @pytest.fixture(scope="module")
@@ -107,21 +74,6 @@ def change(server) -> Iterator[Callable[[Callable[[Session], Any]], Any]]:
 @pytest.fixture
 def member(server) -> str:
     return new_member(server)
-
-
-def new_member(server: Server) -> str:
-    identity_id = uuid4()
-    with psycopg.connect(server.url, autocommit=True) as connection:
-        connection.execute(
-            "insert into members (identity_id, status, role, status_changed_at, registered_at)"
-            " values (%s, 'active', 'user', now(), now())",
-            (identity_id,),
-        )
-    return str(identity_id)
-
-
-def session_id(member: str) -> UUID:
-    return UUID(session_of(member)["id"])
 
 
 def check(edge: int, member: str, target: str = WHOAMI):
@@ -383,3 +335,82 @@ def test_an_end_that_nobody_could_tell_is_known_before_memory_counts_again(
         within(10, lambda: answers.append(check(edge, member).status) or answers[-1] != 503)
 
     assert answers[-1] == 401
+
+
+def test_a_row_that_is_behind_kratos_catches_up(edge, kratos, member, server):
+    ends = now() + timedelta(days=7)
+    kratos.changed[member] = {"expires_at": ends.isoformat()}
+    assert check(edge, member).status == 200
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute(
+            "update member_sessions set expires_at = now(), ended_at = now(),"
+            " end_reason = 'expired' where session_id = %s",
+            (session_id(member),),
+        )
+        connection.execute(
+            "update subject_epochs set epoch = epoch + 1,"
+            " xid = pg_current_xact_id()::text::bigint where subject_id = %s",
+            (member,),
+        )
+        connection.execute(
+            "insert into subject_epochs values (%s, 1, 0, 0, pg_current_xact_id()::text::bigint)"
+            " on conflict do nothing",
+            (member,),
+        )
+
+        def row() -> tuple[datetime, datetime | None]:
+            check(edge, member)
+            statement = "select expires_at, ended_at from member_sessions where session_id = %s"
+            return connection.execute(statement, (session_id(member),)).fetchone()
+
+        within(2, lambda: row() == (ends, None))
+
+
+# Rules that settings bring
+
+
+def with_role(server: Server, role: str) -> str:
+    member = new_member(server)
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute("update members set role = %s where identity_id = %s", (role, member))
+    return member
+
+
+def test_a_role_may_need_a_second_factor(settings, kratos, server):
+    strict = settings.model_copy(update={"second_factor_roles": frozenset({"admin"})})
+    admin, moderator = with_role(server, "admin"), with_role(server, "moderator")
+    with edge_running(strict) as edge:
+        assert check(edge, admin).status == 403
+        assert check(edge, moderator).status == 200
+
+        kratos.changed[admin] = {"authenticator_assurance_level": "aal2"}
+        assert check(edge, admin).status == 200
+
+
+def test_a_session_left_alone_too_long_ends_at_kratos_too(settings, kratos, member, server):
+    impatient = settings.model_copy(update={"session_idle_timeout": timedelta(minutes=5)})
+    long_ago = now() - timedelta(hours=1)
+    kratos.changed[member] = {"authenticated_at": long_ago.isoformat()}
+    with edge_running(impatient) as edge, psycopg.connect(server.url, autocommit=True) as tables:
+        assert check(edge, member).status == 401  # first seen, and not used for an hour
+
+        reason, effects = tables.execute(
+            "select end_reason, (select count(*) from outbox where kind = 'end_session'"
+            " and identity_id = %s) from member_sessions where session_id = %s",
+            (member, session_id(member)),
+        ).fetchone()
+        assert (reason, effects) == ("idle", 1)
+        assert check(edge, member).status == 401
+
+
+def test_a_session_in_use_does_not_end_for_want_of_it(settings, kratos, member, server):
+    impatient = settings.model_copy(update={"session_idle_timeout": timedelta(minutes=5)})
+    with edge_running(impatient) as edge:
+        assert [check(edge, member).status for _ in range(3)] == [200] * 3
+
+
+def test_a_session_beyond_its_greatest_age_is_none(settings, kratos, member):
+    young = settings.model_copy(update={"session_max_age": timedelta(hours=1)})
+    kratos.changed[member] = {"authenticated_at": (now() - timedelta(hours=2)).isoformat()}
+    with edge_running(young) as edge:
+        assert check(edge, member).status == 401

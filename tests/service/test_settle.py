@@ -9,6 +9,7 @@ from integration import grants, members
 from integration.admins import THE_OPERATOR
 from integration.db import epochs, locks
 from integration.db import grants as rows
+from integration.db import members as member_rows
 from integration.grants import Rules
 from integration.tasks import expiry
 from policies.authority import Role
@@ -106,3 +107,34 @@ def test_settling_waits_no_longer_than_a_second_for_the_lock(hooks, services, me
         answer = settle(hooks, member)
     assert answer.status_code == 503
     assert answer.json()["type"] == "urn:kleis:problem:busy"
+
+
+def test_settling_does_not_wait_for_who_holds_the_member(hooks, services, member, clock):
+    give(services, member)
+    clock.advance(timedelta(hours=1))
+    with services.transaction() as session:
+        member_rows.lock(session, member)
+        assert settle(hooks, member).status_code == 503
+
+
+def test_a_renewal_beats_a_delivery_that_thought_the_time_was_over(services, member, clock):
+    """A worker whose clock is ahead finds a grant over that is being renewed."""
+    grant_id = give(services, member)
+    later = clock.now + timedelta(hours=2)
+    with services.transaction() as session:
+        told = rows.told(session, member, now=later)
+        assert told.live == frozenset()
+        assert told.ended == frozenset()
+    with services.transaction() as session:
+        grants.renew(
+            session,
+            THE_OPERATOR,
+            grant_id,
+            expires_at=later + timedelta(hours=1),
+            rules=Rules(),
+            now=services.now(),
+        )
+    with services.transaction() as session:
+        rows.mark_removed(session, told.ended, now=later)
+        assert rows.get(session, grant_id).removed_at is None
+        assert epochs.is_settling(session, member)

@@ -98,6 +98,12 @@ def test_rotating_twice_in_a_row_makes_one_key(services):
     assert len(shown(services)) == 2
 
 
+def test_rotating_before_there_is_a_key_makes_the_first(services, clock):
+    kid = rotate(services)
+    assert ring_of(services).signer().half.kid == kid
+    assert len(shown(services)) == 1
+
+
 def test_a_compromised_key_is_gone_at_once(services, api, clock):
     who = somebody(services, ring_of(services))
     with services.transaction() as session:

@@ -13,11 +13,12 @@ from fastapi.testclient import TestClient
 from sqlalchemy import event, select, text
 
 from integration import member_sessions as sessions
-from integration import members
+from integration import members, password_changes
 from integration.db import member_sessions
 from integration.db.security_tables import SecurityEvent
 from integration.db.tables import OutboxEffect
 from integration.db.token_tables import TokenFamily
+from integration.errors import UnauthenticatedError
 from integration.service import make_api
 from integration.tokens import refresh as refreshing
 from integration.tokens import refresh_tokens
@@ -25,7 +26,15 @@ from integration.tokens.clients import Client
 from integration.tokens.refresh_tokens import RefreshToken
 from policies.lifecycle import Actor, Trigger
 from policies.token_refresh import Refuse
-from tests.token_stage import OWNER, THIEF, kratos_session, ring_of, somebody, tokens_of
+from tests.token_stage import (
+    OWNER,
+    THIEF,
+    kratos_session,
+    new_member,
+    ring_of,
+    somebody,
+    tokens_of,
+)
 
 
 @pytest.fixture
@@ -221,6 +230,19 @@ def test_a_held_session_waits_for_its_second_factor_and_goes_on_after(services, 
     next_of(api, ada.tokens.refresh_token)
 
 
+def test_a_session_we_had_not_seen_gets_no_tokens_once_it_is_to_end(services, ring, clock):
+    """Kratos still calls it valid: that it is over is on its way there."""
+    identity_id = new_member(services)
+    seen = kratos_session(services, identity_id)
+    clock.advance(timedelta(seconds=1))
+    with services.transaction() as session:
+        password_changes.record(session, identity_id, None, now=services.now())
+    with pytest.raises(UnauthenticatedError):
+        tokens_of(services, ring, seen)
+    clock.advance(timedelta(seconds=1))
+    assert tokens_of(services, ring, kratos_session(services, identity_id))
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -242,7 +264,12 @@ def test_a_held_session_waits_for_its_second_factor_and_goes_on_after(services, 
 )
 def test_a_body_that_is_no_request_is_a_problem_of_the_clients(api, body):
     headers = {"Content-Type": "application/json"}
-    for path in ("/api/tokens/refresh", "/api/tokens/revoke"):
+    for path in (
+        "/api/tokens/refresh",
+        "/api/tokens/revoke",
+        "/api/auth/login",
+        "/api/auth/register",
+    ):
         answer = api.post(path, content=body, headers=headers)
         assert 400 <= answer.status_code < 500, (path, answer.text)
         assert answer.headers["content-type"] == "application/problem+json"

@@ -506,6 +506,15 @@ def test_a_role_tuple_makes_the_member_what_it_says(stage):
     assert row["tuples"]["insert"] == [f"Platform:main#moderators@{somebody}"]
 
 
+def test_the_last_admin_is_not_taken_by_a_tuple_either(stage):
+    last = stage.new_member(Role.ADMIN)
+
+    answer = stage.delete(**role_of(last, "admins"))
+
+    assert (answer.status_code, code_of(answer)) == (409, "role_refused")
+    assert stage.role_of(last) == "admin"
+
+
 def test_a_change_of_role_is_in_the_log_of_authority(stage):
     somebody, request_id = stage.new_member(), uuid4().hex
     for _ in range(2):
@@ -517,14 +526,14 @@ def test_a_change_of_role_is_in_the_log_of_authority(stage):
     key_id = stage.edge.headers["authorization"].split("_")[1]
     assert (row["actor"], row["request_id"]) == (f"key:{key_id}", request_id)
     assert (row["action"], row["before"], row["after"]) == (
-        "role.assigned",
+        "role.changed",
         {"role": "user"},
         {"role": "creator"},
     )
 
 
 def test_a_role_tuple_that_is_taken_leaves_a_plain_user(stage):
-    somebody = stage.new_member(Role.ADMIN)
+    somebody, _another = stage.new_member(Role.ADMIN), stage.new_member(Role.ADMIN)
 
     assert stage.delete(**role_of(somebody, "admins")).status_code == 204
 

@@ -224,7 +224,14 @@ def test_an_imported_hash_is_audited_without_the_hash(stack, identities, databas
         "",
     ],
 )
-def test_what_may_not_be_patched_is_named_and_nothing_changes(identities, member, path):
+def test_what_may_not_be_patched_is_named_and_nothing_changes(identities, member, path, eventually):
+    # The worker tells Kratos of a verification a moment later.
+    eventually(
+        lambda: (
+            identities.get_identity(member.identity_id).metadata_public
+            == {"status": "active", "role": "user"}
+        )
+    )
     before = identities.get_identity(member.identity_id)
 
     with pytest.raises(ApiException) as refused:
@@ -387,6 +394,26 @@ def test_passwords_of_a_batch_enter_the_histories_of_their_own_members(admin, da
     assert answered[0] is None
     kept = [len(digests(database, item["identity"])) for item in answered[1:]]
     assert kept == [0, 1]
+
+
+def test_a_batch_names_nobody_who_is_not_there(admin, database):
+    """Kratos itself undoes the whole batch for the one that exists, and names ids all the same."""
+    taken, *others = [new(secrets.token_hex(4)).to_dict() for _ in range(3)]
+    admin.post("/admin/identities", json=taken)
+    ids = [str(uuid4()) for _ in range(3)]
+    items = [
+        {"create": body, "patch_id": each} for body, each in zip((taken, *others), ids, strict=True)
+    ]
+    answer = admin.patch("/admin/identities", json={"identities": items})
+
+    assert answer.status_code == 200
+    for item, patch_id in zip(answer.json()["identities"], ids, strict=True):
+        if item["action"] == "create":
+            assert admin.get(f"/admin/identities/{item['identity']}").status_code == 200
+        else:
+            assert item["error"]["code"] == 409
+            assert item["patch_id"] == patch_id
+    assert answer.json()["identities"][0]["action"] == "error"
 
 
 def test_a_password_of_half_a_character_is_refused(admin):

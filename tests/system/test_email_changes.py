@@ -3,6 +3,7 @@
 import re
 import secrets
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 from urllib.parse import unquote
@@ -15,6 +16,9 @@ from ory_client import (
     UpdateSettingsFlowWithProfileMethod,
 )
 from ory_client.exceptions import BadRequestException
+
+from tests.system.test_passwords import Client
+from tests.system.test_second_factors import turn_on_totp
 
 JSON = {"accept": "application/json"}
 
@@ -315,6 +319,21 @@ def test_the_oldest_address_takes_back_what_followed(member, token, admin, event
     assert identity_of(admin, member)["traits"]["email"] == original
 
 
+def test_a_second_factor_that_came_with_the_change_does_not_keep_the_owner_out(
+    member, token, admin, eventually, api
+):
+    ask(member, token, email=f"{secrets.token_hex(4)}@example.test")
+    turn_on_totp(api(token))
+    ticket = ticket_to(member.stack, member.email, "about to change", eventually)
+
+    api().post("/api/me/email/revert", json={"ticket": ticket})
+
+    # It was added after the wish, so nobody knows whose it is.
+    assert "totp" not in identity_of(admin, member)["credentials"]
+    member.password = recover(api(), member.stack, member, eventually)
+    assert member.log_in()
+
+
 def test_nobody_else_gets_an_address_that_may_still_be_taken_back(
     member, token, another_person, eventually
 ):
@@ -427,3 +446,58 @@ def test_an_old_session_has_to_log_in_again_first(member, token, admin, api):
     assert answer.status_code == 403
     assert answer.json()["error"]["id"] == "session_refresh_required"
     assert "pending_email" not in identity_of(admin, member)["traits"]
+
+
+def test_the_reconciler_finishes_what_no_hook_told_of(member, token, admin, eventually):
+    """As if the hooks of the wish had been lost: Kratos alone knows of it."""
+    new = f"{secrets.token_hex(4)}@example.test"
+    flow = ask(member, token, email=new)
+    code = code_to(member.stack, new, eventually)
+    with psycopg.connect(member.stack.database_url) as connection:
+        connection.execute(
+            "delete from email_changes where identity_id = %s", (member.identity_id,)
+        )
+    assert member.stack.run("doctor", "--repair").returncode in (0, 1)
+    with psycopg.connect(member.stack.database_url) as connection:
+        query = "select new_email, state from email_changes where identity_id = %s"
+        assert connection.execute(query, (member.identity_id,)).fetchone() == (new, "asked")
+
+    member.verify(code, flow_id=verification_flow(flow))
+    eventually(lambda: member.me(token).json()["email"] == new)
+
+
+def test_what_a_browser_asked_for_is_confirmed_over_the_api(member, admin, eventually):
+    """The code belongs to a flow of the browser's; the API finds it."""
+    new = f"{secrets.token_hex(4)}@example.test"
+    client = Client(member.stack, "browser")
+    with client.http:
+        assert client.log_in(member).status_code == 200
+        flow = client.start("settings")
+        traits = {"email": new, "username": member.username}
+        answer = client.submit(flow, method="profile", traits=traits)
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["identity"]["traits"]["email"] == member.email
+
+        code = code_to(member.stack, new, eventually)
+        answer = client.http.post("/api/me/email/confirm", json={"code": code})
+
+        assert (answer.status_code, answer.json()["email"]) == (200, new), answer.text
+    assert addresses_of(identity_of(admin, member)) == {new: True}
+
+
+def test_of_many_wishes_at_once_one_is_left_everywhere(member, token, admin, api):
+    wishes = [f"{number}-{member.email}" for number in range(4)]
+    clients = [api(token) for _ in wishes]
+
+    def wish(client: httpx.Client, email: str) -> int:
+        return client.post("/api/me/email", json={"email": email}).status_code
+
+    with ThreadPoolExecutor(len(wishes)) as pool:
+        answers = list(pool.map(wish, clients, wishes))
+
+    # Whoever was overtaken is told so.
+    assert set(answers) <= {202, 409, 503}
+    pending = api(token).get("/api/me/email").json()["pending"]["email"]
+    identity = identity_of(admin, member)
+    assert identity["traits"]["pending_email"] == pending
+    assert addresses_of(identity) == {member.email: True, pending: False}

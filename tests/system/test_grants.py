@@ -8,6 +8,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import httpx
+import psycopg
 import pytest
 
 PERMISSION = "members.suspend"
@@ -251,6 +252,8 @@ def test_a_permission_missing_from_keto_is_seeded_again(stack, member, permissio
     httpx.delete(keto, params=of_users).raise_for_status()
     # Past the edge, which may remember for a while that it was allowed.
     assert not keto_allows(stack, member, "content.read")
+    report = json.loads(stack.run("doctor", "--json").stdout)
+    assert {"subject": "permissions", "repairs": ["SyncPermissions"]} in report["drift"]
 
     stack.run("doctor", "--repair")
 
@@ -366,3 +369,35 @@ def test_the_operator_grants_lists_renews_and_revokes_at_the_terminal(stack, mem
     wrong = stack.run("grant", "add", member.email, "no.such", "--reason", "x")
     assert wrong.returncode == 1
     assert "no such permission" in wrong.stderr
+
+
+def test_a_session_under_a_hold_opens_no_admin_api(stack, member, admin, eventually):
+    grant(admin, member, permission="grants.read")
+    with as_member(stack, member) as client:
+        assert client.get("/api/admin/grants").status_code == 200
+        session = client.get("/sessions/whoami").json()
+        hold(stack, member, session)
+        held = client.get("/api/admin/grants")
+    assert held.status_code == 403
+    assert held.json()["type"] == "urn:kleis:problem:session_aal2_required"
+
+
+def hold(stack, person, session):
+    statement = """
+        INSERT INTO member_sessions (session_id, identity_id, started_at, authenticated_at,
+            expires_at, methods, aal, last_activity_at, hold, hold_since)
+        VALUES (%s, %s, now(), now(), now() + interval '1 hour', '{password}', 'aal1', now(),
+            'new_device', now())
+        ON CONFLICT (session_id) DO UPDATE SET hold = 'new_device', hold_since = now()
+    """
+    with psycopg.connect(stack.database_url) as connection:
+        connection.execute(statement, (session["id"], person.identity_id))
+
+
+def test_a_member_who_is_suspended_loses_the_admin_api_at_once(stack, member, admin):
+    grant(admin, member, permission="grants.read")
+    with as_member(stack, member) as client:
+        assert client.get("/api/admin/grants").status_code == 200
+        state = [{"op": "replace", "path": "/state", "value": "inactive"}]
+        admin.patch(f"/admin/identities/{member.identity_id}", json=state).raise_for_status()
+        assert client.get("/api/admin/grants").status_code in (401, 403)

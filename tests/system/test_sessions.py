@@ -212,6 +212,19 @@ def test_a_changed_password_ends_every_session(client, clients, member, stack, e
     assert clients(Native, member).log_in().status_code == 200
 
 
+@pytest.mark.parametrize(
+    "write", [lambda u: u.hex, lambda u: f"urn:uuid:{u}", lambda u: f"{{{u}}}"]
+)
+def test_a_session_is_named_in_one_way(client, admin, member, write):
+    """Kratos would end it under each of these names, and we would not know which one it was."""
+    name = write(UUID(client.session["id"]))
+
+    assert admin.delete(f"/admin/sessions/{name}").status_code in (400, 404)
+    assert client.ask("DELETE", f"/sessions/{name}").status_code in (400, 404)
+
+    assert client.whoami() == 200
+
+
 # The API
 
 
@@ -441,3 +454,23 @@ def test_a_session_that_is_too_old_ends_at_kratos_too(client, member, stack, adm
     eventually(lambda: client.whoami() == 401)
     path = f"/admin/sessions/{client.session['id']}"
     eventually(lambda: not admin.get(path).json().get("active"))
+
+
+def test_who_was_logged_out_by_us_may_log_in_at_once(client, member, stack):
+    """Kratos may not have heard yet: it would say that somebody is logged in."""
+    with psycopg.connect(stack.database_url, autocommit=True) as connection:
+        connection.execute(
+            "update member_sessions set ended_at = now(), end_reason = 'revoked'"
+            " where identity_id = %s",
+            (member.identity_id,),
+        )
+        connection.execute(
+            "update subject_epochs set epoch = epoch + 1,"
+            " xid = pg_current_xact_id()::text::bigint where subject_id = %s",
+            (member.identity_id,),
+        )
+
+    assert client.log_in().status_code == 200
+
+    assert client.whoami() == 200
+    assert [bool(row["ended_at"]) for row in rows(stack, member)] == [True, False]

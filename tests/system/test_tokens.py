@@ -373,6 +373,19 @@ def test_a_process_killed_after_rotating_logs_nobody_out(stack, app, logged_in):
     assert app.me(following.json()["access_token"]) == 200
 
 
+def test_who_waits_at_the_edge_hears_of_a_logout(stack, app, logged_in):
+    path = "/api/tokens/revocations"
+    version = app.http.get(path).headers["etag"]
+    with ThreadPoolExecutor(1) as pool:
+        headers = {"If-None-Match": version}
+        waits = pool.submit(app.http.get, path, params={"wait": 20}, headers=headers)
+        body = {"token": logged_in["tokens"]["refresh_token"]}
+        httpx.post(f"{stack.edge_url}/api/tokens/revoke", json=body).raise_for_status()
+        answer = waits.result()
+    assert answer.status_code == 200
+    assert logged_in["session"]["id"] in {each["sid"] for each in answer.json()["revoked"]}
+
+
 def test_an_operator_rotates_the_key_and_nobody_notices(stack, app, logged_in):
     before = httpx.get(f"{stack.edge_url}/.well-known/jwks.json").json()["keys"]
     done = stack.run("key", "rotate-signing")

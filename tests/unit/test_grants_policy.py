@@ -112,7 +112,7 @@ def test_all_reasons_are_told_at_once():
 
 
 @pytest.mark.parametrize("permission", ["*", "grants.write", "roles.write"])
-def test_a_key_without_roles_write_opens_no_admin_api(permission):
+def test_a_key_without_roles_write_grants_nothing_of_the_platforms(permission):
     assert codes(decide(permission)) == {"scope_missing"}
     assert isinstance(decide(permission, granter=Granter(None, administers=True)), Allow)
 

@@ -20,6 +20,7 @@ from policies.lifecycle import (
 from policies.reconciliation import (
     ActivateMember,
     Facts,
+    FinishEmailChange,
     IdentityFacts,
     MarkDeleted,
     MemberFacts,
@@ -105,6 +106,10 @@ CASES: dict[str, tuple[Facts, tuple[Repair, ...]]] = {
     "suspended but enabled in Kratos": (
         with_identity(SUSPENDED, enabled=True),
         (RepairIdentity(enabled=False),),
+    ),
+    "a new address that nobody told us of": (
+        with_identity(ACTIVE, address_waits=True),
+        (FinishEmailChange(),),
     ),
     "active but disabled in Kratos": (with_identity(ACTIVE, enabled=False), (SuspendMember(),)),
     "metadata out of date": (

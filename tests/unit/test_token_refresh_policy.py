@@ -31,7 +31,7 @@ GOOD = RefreshFacts(
     expires_at=NOW + timedelta(days=7),
     is_session_over=False,
     session_expires_at=NOW + timedelta(days=7),
-    hold=None,
+    needs_second_factor=False,
     status=Status.ACTIVE,
     risk=Risk.ALLOW,
     now=NOW,
@@ -47,7 +47,7 @@ some_facts = st.builds(
     expires_at=st.integers(-5, 5).map(lambda s: NOW + timedelta(seconds=s)),
     is_session_over=st.booleans(),
     session_expires_at=st.none() | st.integers(-5, 5).map(lambda s: NOW + timedelta(seconds=s)),
-    hold=st.none() | st.just("risk"),
+    needs_second_factor=st.booleans(),
     status=st.none() | st.sampled_from(Status),
     risk=st.sampled_from(Risk),
     now=st.just(NOW),
@@ -77,7 +77,7 @@ def test_nothing_is_given_when_anything_speaks_against_it(facts):
     assert not facts.is_session_over
     assert facts.session_expires_at is not None
     assert facts.now < min(facts.session_expires_at, facts.expires_at)
-    assert facts.hold is None
+    assert not facts.needs_second_factor
     assert facts.status is Status.ACTIVE
     assert facts.risk is Risk.ALLOW
     if facts.presented is Presented.PREVIOUS:
@@ -106,5 +106,5 @@ def test_a_used_token_of_a_living_session_always_ends_it(facts):
 
 
 def test_a_hold_is_passed_on_and_ends_nothing():
-    assert decide_refresh(replace(GOOD, hold="risk")) == Refuse(HELD)
+    assert decide_refresh(replace(GOOD, needs_second_factor=True)) == Refuse(HELD)
     assert decide_refresh(replace(GOOD, risk=Risk.STEP_UP)) == Refuse(HELD)

@@ -1,7 +1,7 @@
 """The issuer's public keys: fetched when first needed, renewed by max-age, kept in an outage."""
 
-import asyncio
 import re
+import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -60,7 +60,7 @@ class IssuerKeys:
         self._keys: dict[str, VerificationKey] = {}
         self._fresh_until = self._usable_until = self._not_before = float("-inf")
         self._fetching: tuple[int, Future[None]] | None = None
-        self._renewal: asyncio.Future[None] | None = None
+        self._lock = threading.Lock()
 
     def pending(self, key_id: str) -> Future[None] | None:
         """Start a fetch if one is due; return it if `key_id` cannot be judged before its end."""
@@ -68,15 +68,9 @@ class IssuerKeys:
         known = key_id in self._keys and now < self._usable_until
         if known and now < self._fresh_until:
             return None
-        fetching = self._fetching
-        if fetching is not None and fetching[0] == BACKGROUND.generation:
-            future = fetching[1]
-            if not future.done():
-                return None if known else future
-        if now < self._not_before:
-            return None
-        future = self._start()
-        return None if known else future
+        with self._lock:
+            fetching = self._under_way() or self._start(now)
+        return None if known else fetching
 
     def find(self, key_id: str) -> VerificationKey:
         """Return a key.
@@ -92,24 +86,24 @@ class IssuerKeys:
             raise TokenInvalidError("unknown_key")
         return found
 
-    def _start(self) -> Future[None]:
-        # Two threads may both come here; `_fetch` lets them share one fetch.
-        future = BACKGROUND.submit(self._fetch())
+    def _under_way(self) -> Future[None] | None:
+        fetching = self._fetching
+        if fetching is None or fetching[0] != BACKGROUND.generation or fetching[1].done():
+            return None
+        return fetching[1]
+
+    def _start(self, now: float) -> Future[None] | None:
+        # A forked child has lost the fetch that its parent began.
+        is_lost = self._fetching is not None and self._fetching[0] != BACKGROUND.generation
+        if now < self._not_before and not is_lost:
+            return None
+        self._not_before = now + self._refetch_after
+        future = BACKGROUND.submit(self._renew())
         self._fetching = (BACKGROUND.generation, future)
         return future
 
-    async def _fetch(self) -> None:
-        """Renew the keys, or wait for whoever does. On the background thread alone."""
-        renewal = self._renewal
-        if renewal is None or renewal.done() or renewal.get_loop() != asyncio.get_running_loop():
-            if self._timer() < self._not_before:
-                return
-            self._renewal = renewal = asyncio.ensure_future(self._renew())
-        await asyncio.shield(renewal)
-
     async def _renew(self) -> None:
         """Fetch the keys. A failure leaves the old ones, for a while."""
-        self._not_before = self._timer() + self._refetch_after
         try:
             answer = await self._issuer.ask("GET", PATH, deadline=FETCH)
             keys = _keys_in(answer, self._keys)

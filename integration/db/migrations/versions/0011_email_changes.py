@@ -58,6 +58,12 @@ def upgrade() -> None:
         postgresql_where=sa.text("state in ('done', 'reverting')"),
     )
     op.create_index(
+        "ix_email_changes_new_email",
+        "email_changes",
+        ["new_email"],
+        postgresql_where=sa.text("state = 'asked'"),
+    )
+    op.create_index(
         "ix_email_changes_expires_at",
         "email_changes",
         ["expires_at"],

@@ -1,0 +1,138 @@
+"""Sessions are written down as they begin and end, whatever is down meanwhile."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.edge_postgres import Server
+from tests.edge_stage import ask, edge_running, settings_for, upstream_running
+from tests.session_upstream import Sessions, new_member, session_id
+
+CALLBACK = "/self-service/methods/oidc/callback/generic"
+LOGOUT = "/self-service/logout/api"
+JSON = {"Content-Type": "application/json", "Accept": "application/json"}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory) -> Iterator[Server]:
+    running = Server(tmp_path_factory.mktemp("rows") / "home")
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def kratos() -> Iterator[Sessions]:
+    with upstream_running(Sessions()) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def edge(server, kratos) -> Iterator[int]:
+    settings = settings_for(
+        kratos.port, database_url=server.url, database_timeout="PT1S", forward_timeout="PT10S"
+    )
+    with edge_running(settings) as port:
+        yield port
+
+
+@pytest.fixture
+def member(server) -> str:
+    return new_member(server)
+
+
+def row(server: Server, member: str) -> dict[str, Any] | None:
+    with psycopg.connect(server.url, row_factory=psycopg.rows.dict_row) as connection:
+        statement = "select * from member_sessions where session_id = %s"
+        return connection.execute(statement, (session_id(member),)).fetchone()
+
+
+def within(seconds: float, probe: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (found := probe()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return found
+
+
+def by_provider(kratos: Sessions, member: str) -> None:
+    kratos.changed[member] = {
+        "authentication_methods": [{"method": "oidc", "aal": "aal1", "provider": "generic"}]
+    }
+
+
+def test_a_login_by_a_provider_is_written_down(edge, kratos, member, server):
+    by_provider(kratos, member)
+    answer = ask(
+        edge,
+        "GET",
+        f"{CALLBACK}?state={member}&code=x",
+        headers={"Accept": "text/html", "Cookie": "csrf_token_x=1"},
+    )
+
+    assert answer.status == 303
+    written = row(server, member)
+    assert (written["methods"], written["aal"]) == (["oidc"], "aal1")
+    assert written["device_id"] is not None
+
+
+def test_a_session_that_an_app_fetches_is_written_down(edge, kratos, member, server):
+    by_provider(kratos, member)
+    target = f"/sessions/token-exchange?init_code={member}&return_to_code=x"
+
+    answer = ask(edge, "GET", target, headers={"Accept": "application/json"})
+
+    assert answer.json()["session_token"] == member
+    written = row(server, member)
+    assert (written["methods"], written["device_id"]) == (["oidc"], None)
+
+
+def test_a_session_that_nobody_saw_begin_is_written_down_at_its_first_use(
+    edge, kratos, member, server
+):
+    assert row(server, member) is None
+
+    assert ask(edge, "GET", "/sessions/whoami", headers={"X-Session-Token": member}).status == 200
+
+    assert row(server, member)["methods"] == ["password"]
+
+
+def test_a_logout_that_cannot_be_written_is_not_confirmed_and_written_later(
+    edge, kratos, member, server
+):
+    token = {"X-Session-Token": member}
+    assert ask(edge, "GET", "/sessions/whoami", headers=token).status == 200
+    server.pause()
+    try:
+        body = json.dumps({"session_token": member}).encode()
+        answer = ask(edge, "DELETE", LOGOUT, headers=JSON, body=body)
+        checked = ask(edge, "GET", "/sessions/whoami", headers=token)
+    finally:
+        server.go_on()
+
+    assert answer.status == 503
+    # Kratos ended it: nobody is told otherwise from memory.
+    assert checked.status == 401
+    assert within(10, lambda: row(server, member)["end_reason"]) == "logout"
+
+
+def test_a_login_does_not_wait_for_postgresql(edge, kratos, member, server):
+    by_provider(kratos, member)
+    target = f"/sessions/token-exchange?init_code={member}&return_to_code=x"
+    server.pause()
+    try:
+        answer = ask(edge, "GET", target, headers={"Accept": "application/json"})
+    finally:
+        server.go_on()
+
+    assert answer.status == 200
+    within(10, lambda: _is_good(edge, member))
+    assert row(server, member)["methods"] == ["oidc"]
+
+
+def _is_good(edge: int, member: str) -> bool:
+    answer = ask(edge, "GET", "/sessions/whoami", headers={"X-Session-Token": member})
+    return answer.status == 200
