@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 from integration import members
 from integration.db import members as rows
-from integration.ory.kratos import AuthenticationMethod, Identity, KratosSession
+from integration.ory.kratos_models import AuthenticationMethod, Identity, KratosSession
 from integration.services import Services
 from integration.tokens import issuing
 from integration.tokens.clients import Client
