@@ -25,7 +25,7 @@ FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.
 
 def test_the_lifespan_is_the_one_that_kratos_is_told():
     text = Path("kratos/kratos.yml").read_text()
-    [hours] = re.findall(r"^session:\n  lifespan: (\d+)h$", text, re.M)
+    [hours] = re.findall(r"^session:\n(?:  #.*\n)*  lifespan: (\d+)h$", text, re.M)
     assert timedelta(hours=int(hours)) == LIFESPAN
 
 
