@@ -20,8 +20,8 @@ log = structlog.get_logger()
 CHECK_PATH = "/relation-tuples/check/openapi"
 BATCH_PATH = "/relation-tuples/batch/check"
 # More than Keto and its database have cores for is slower: on two, a batch of a hundred took 0.7 of
-# a hundred single checks with 4 at once, 0.9 with 8, 1.1 with 16. Beyond Keto's own database pool (16
-# connections) they only wait.
+# a hundred single checks with 4 at once, 0.9 with 8, 1.1 with 16. Beyond Keto's own database pool
+# (16 connections) they only wait.
 AT_ONCE = min(16, max(4, 2 * (os.cpu_count() or 1)))
 # `limit.max_batch_check_size` is 10 unless an operator raises it. Source: Keto v0.14, config.
 _BATCH = 10
