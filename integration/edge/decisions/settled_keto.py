@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from integration.edge.asgi import Answer
-from integration.edge.decisions.keto_checks import CHECK_PATH
+from integration.edge.decisions.keto_checks import AT_ONCE, CHECK_PATH
 from integration.edge.decisions.ory_reading import DEPTH
 from integration.edge.decisions.standing import Standings
 from integration.edge.decisions.upstream import DecisionUpstream
@@ -19,8 +19,6 @@ from integration.edge.problems import RefusedError
 from integration.settings import Settings
 from policies.ory_checks import OryCheck
 
-# At most Keto's own database pool (16 connections), for all batches together.
-_AT_ONCE = 16
 _JSON = [(b"content-type", b"application/json; charset=utf-8")]
 
 
@@ -39,7 +37,7 @@ class SettledKeto:
         self._upstream = upstream
         self._standings = standings
         self._seconds = settings.decision_timeout.total_seconds()
-        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._slots = asyncio.Semaphore(AT_ONCE)
 
     async def ask(self, check: OryCheck, path: str) -> Answer | None:
         """Return Keto's answer; None when Keto could not be told in time what is true.
