@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from policies.authority import GATE, GUESTS, PLATFORM_NAMESPACE, ROLE_RELATIONS
+from policies import explanation_words
+from policies.authority import GATE, PLATFORM_NAMESPACE
 from policies.permission_questions import Question
 from policies.relation_model import (
     AllOf,
@@ -25,8 +26,8 @@ MAX_DEPTH = 10
 """As Keto is configured (`limit.max_read_depth`)."""
 MAX_OBJECTS = 100
 MAX_STEPS = 3000
-_ROLES = {relation: role for role, relation in ROLE_RELATIONS.items()}
-_NOUNS = {"owners": "owner", "editors": "editor", "viewers": "viewer", "moderators": "moderator"}
+# Most objects have no channel, no parent, no wildcard above them.
+_OPTIONAL = frozenset({"channels", "within", "covered"})
 
 
 class Object(NamedTuple):
@@ -67,12 +68,14 @@ class Node:
     Attributes:
         text: What is asked, as a phrase behind the subject: `is owner of Content:abc`.
         fact: The relation of a leaf.
+        is_optional: It is no fault of the object that it has none of this.
     """
 
     text: str
     allowed: bool
     children: tuple["Node", ...] = ()
     fact: SubjectSet | None = None
+    is_optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +121,7 @@ class Follower:
         return self._permit(target, question.relation, 0)
 
     def _permit(self, target: Object, permit: str, depth: int) -> Node:
-        text = f"may {permit} {target}"
+        text = explanation_words.may(*target, permit)
         namespace = self.model.namespaces.get(target.namespace)
         expression = None if namespace is None else namespace.permits.get(permit)
         self.steps += 1
@@ -147,7 +150,8 @@ class Follower:
     def _traverse(self, target: Object, relation: str, permit: str, depth: int) -> Node:
         edges = self._known(target).sets.get(relation, ())
         if not edges:
-            return Node(f"{target} has no {relation}", allowed=False)
+            is_optional = relation in _OPTIONAL
+            return Node(f"{target} has no {relation}", allowed=False, is_optional=is_optional)
         children = tuple(self._permit(each.object, permit, depth) for each in edges)
         text = f"through {relation} of {target}"
         return Node(text, any(each.allowed for each in children), children)
@@ -176,20 +180,7 @@ _NOTHING = ObjectFacts(frozenset(), {})
 
 def phrase(fact: SubjectSet) -> str:
     """Say what it means to stand in a relation, behind `the subject`."""
-    target, relation = fact
-    if target.namespace == PLATFORM_NAMESPACE:
-        if relation == GATE:
-            return "may act at all (its account is active)"
-        if relation == GUESTS:
-            return "is a guest"
-        return f"has the role {_ROLES[relation]}" if relation in _ROLES else f"is in {relation}"
-    if relation in _NOUNS:
-        return f"is {_NOUNS[relation]} of {target}"
-    if relation == "granted":
-        return f"holds {target.name}"
-    if relation in ("audience", "listing"):
-        return f"is in the {relation} of {target}"
-    return f"is in {relation} of {target}"
+    return explanation_words.holds(*fact.object, fact.relation)
 
 
 def paths(tree: Node, question: Question) -> list[Path]:
@@ -231,10 +222,17 @@ def _lacking(node: Node) -> Iterator[str]:
     if node.allowed:
         return
     if node.fact is not None or not node.children:
-        yield f"not so: {node.text}"
+        if not node.is_optional:
+            yield _lack(node)
         return
     for child in node.children:
         yield from _lacking(child)
+
+
+def _lack(node: Node) -> str:
+    if node.fact is None:
+        return node.text
+    return explanation_words.lacks(*node.fact.object, node.fact.relation)
 
 
 def _kind(fact: SubjectSet, via: tuple[Node, ...], asked: Object) -> str:
@@ -249,7 +247,7 @@ def _kind(fact: SubjectSet, via: tuple[Node, ...], asked: Object) -> str:
         return "direct" if inside is None else "role"
     if fact.object.namespace == PLATFORM_NAMESPACE:
         return "gate" if fact.relation == GATE else "role"
-    return _NOUNS.get(fact.relation, fact.relation)
+    return explanation_words.NOUNS.get(fact.relation, fact.relation)
 
 
 def _sentence(leaf: Node, via: tuple[Node, ...], asked: Object) -> str:

@@ -12,7 +12,7 @@ def get_discovery(services: UsesServices) -> dict[str, str]:
     """Return the addresses a client may need."""
     base = str(services.settings.public_url)
     return {
-        "issuer": base,
+        "issuer": base.rstrip("/"),
         "ory": base,
         "jwks": f"{base}.well-known/jwks.json",
         "tokens": f"{base}api/tokens",
@@ -22,6 +22,11 @@ def get_discovery(services: UsesServices) -> dict[str, str]:
         "register": f"{base}api/auth/register",
         "login": f"{base}api/auth/login",
         "me": f"{base}api/me",
+        "permission_check": f"{base}api/permissions/check",
+        "permission_batch_check": f"{base}api/permissions/batch-check",
+        "permission_explain": f"{base}api/permissions/explain",
+        "permission_epochs": f"{base}api/permissions/epochs",
+        "forward_auth": f"{base}api/forward-auth",
         "flows": f"{base}api/flows/{{flow_id}}",
         "openapi": f"{base}api/openapi.json",
         "ready": f"{base}health/ready",

@@ -112,9 +112,9 @@ def test_what_is_missing_is_named_and_only_that(services, golden):
 
     suspended, without = explaining(services, golden, [asked, stranger])
 
-    assert suspended.missing() == ["not so: may act at all (its account is active)"]
-    assert f"not so: is owner of Content:{NAMES['private_item']}" in without.missing()
-    assert "not so: may act at all (its account is active)" not in without.missing()
+    assert suspended.missing() == ["may not act at all: its account is not active"]
+    assert f"is not owner of Content:{NAMES['private_item']}" in without.missing()
+    assert "may not act at all: its account is not active" not in without.missing()
 
 
 # Through the edge
