@@ -6,8 +6,21 @@ _ROLES = {relation: role for role, relation in ROLE_RELATIONS.items()}
 NOUNS = {"owners": "owner", "editors": "editor", "viewers": "viewer", "moderators": "moderator"}
 # What people do; the other permits of the model are groups of people.
 _ACTIONS = frozenset(
-    ["view", "find", "edit", "remove", "share", "moderate", "manage", "update", "enter", "use"]
-    + ["administer", "create", "participate"]
+    {
+        "view",
+        "find",
+        "edit",
+        "remove",
+        "share",
+        "moderate",
+        "manage",
+        "update",
+        "enter",
+        "use",
+        "administer",
+        "create",
+        "participate",
+    }
 )
 
 
