@@ -11,8 +11,8 @@ import sys
 import time
 from collections.abc import Callable
 
-from integration.edge.password_digests import SALT_BYTES
-from integration.edge.password_judge import PasswordJudge, common_passwords
+from integration.edge.passwords.digests import SALT_BYTES
+from integration.edge.passwords.judge import PasswordJudge, common_passwords
 from policies import passwords
 from policies.passwords import PasswordHistory, PasswordOwner, PasswordProfile
 

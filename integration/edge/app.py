@@ -8,14 +8,13 @@ from typing import Protocol
 import structlog
 
 from integration import on_behalf
-from integration.edge import canonical, client_address, headers, keto_rules
+from integration.edge import canonical, client_address, headers
 from integration.edge.api_keys import ApiKeys
 from integration.edge.asgi import Answer, RawHeaders, Receive, Reply, Scope, Send, header
 from integration.edge.bodies import ClientGoneError, RequestBody
 from integration.edge.client_watch import ClientWatch
 from integration.edge.decisions.hot_checks import HotChecks
 from integration.edge.handlings import Handlings
-from integration.edge.hot_whoami import HotWhoami
 from integration.edge.problems import (
     HEADERS_TOO_LARGE,
     INTERNAL,
@@ -27,6 +26,8 @@ from integration.edge.problems import (
 )
 from integration.edge.requests import Request
 from integration.edge.routes import Handling, Route, find, is_misspelt
+from integration.edge.sessions.hot_whoami import HotWhoami
+from integration.edge.tuples import keto_rules
 from integration.settings import Settings
 
 log = structlog.get_logger()

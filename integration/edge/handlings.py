@@ -10,9 +10,9 @@ from typing import Any, TypeAlias
 
 from integration.edge.asgi import Answer, Reply
 from integration.edge.exchange import Exchange
+from integration.edge.flows.self_service import is_submit
 from integration.edge.requests import Request
 from integration.edge.routes import Handling, Route
-from integration.edge.self_service import is_submit
 
 _FINISH_SECONDS = 5.0
 

@@ -11,9 +11,9 @@ from typing import Any, TypeAlias, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from integration.edge import hot_whoami
 from integration.edge.asgi import RawHeaders
 from integration.edge.headers import MAX_HEADER_BYTES
+from integration.edge.sessions import hot_whoami
 
 _STATUS_LINE = b"HTTP/1.1 200 OK\r\n"
 _TOO_LARGE = "The request header is too large."

@@ -14,11 +14,11 @@ from psycopg import sql
 
 from integration.db import login_attempts
 from integration.db.migrations.upgrade import upgrade
-from integration.edge import attempt_log
-from integration.edge.attempt_log import AttemptLog
-from integration.edge.attempt_rows import write_batch
-from integration.edge.attempts import Attempt
-from integration.edge.submit_outcomes import Outcome
+from integration.edge.flows import attempt_log
+from integration.edge.flows.attempt_log import AttemptLog
+from integration.edge.flows.attempt_rows import write_batch
+from integration.edge.flows.attempts import Attempt
+from integration.edge.flows.submit_outcomes import Outcome
 from integration.settings import Settings
 from tests.edge_stage import ask, edge_running, settings_for, upstream_running
 

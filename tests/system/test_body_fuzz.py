@@ -20,9 +20,9 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 
-from integration.edge.password_digests import PasswordDigests
-from integration.edge.password_judge import common_passwords
-from integration.edge.submits import read_fields
+from integration.edge.flows.submits import read_fields
+from integration.edge.passwords.digests import PasswordDigests
+from integration.edge.passwords.judge import common_passwords
 from policies.decisions import Allow
 from policies.passwords import PasswordOwner, decide_password
 from tests.system.hostile_bodies import Recipe, recipes

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from integration.edge.admin_plans import plan
+from integration.edge.admin.plans import plan
 from integration.edge.problems import RefusedError
 
 ID = UUID("3f2a7f2e-8a0b-4a52-8f3e-0d8f1c1e9a11")

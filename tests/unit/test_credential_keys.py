@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from integration.edge.session_cache import credential_key
+from integration.edge.sessions.cache import credential_key
 
 TOKEN = (b"x-session-token", b"ory_st_secret")
 

@@ -8,7 +8,7 @@ import pytest
 
 from integration.edge.asgi import Answer
 from integration.edge.bodies import RequestBody
-from integration.edge.guards import GuardChain, Submit
+from integration.edge.flows.guards import GuardChain, Submit
 from integration.edge.problems import Refusal, RefusedError, page, problem
 from integration.edge.requests import Request
 

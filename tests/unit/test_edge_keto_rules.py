@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from integration.edge import keto_rules
 from integration.edge.asgi import Answer
 from integration.edge.problems import RefusedError
+from integration.edge.tuples import keto_rules
 
 TUPLE = {"namespace": "Content", "object": "a", "relation": "view", "subject_id": "b"}
 

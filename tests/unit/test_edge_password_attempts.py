@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from integration.edge.asgi import Answer
-from integration.edge.password_attempts import (
+from integration.edge.flows.reauthentication import PRIVILEGED_FOR, is_too_old
+from integration.edge.passwords.attempts import (
     PasswordAttempt,
     new_id,
     scrubbed,
     with_another_password,
 )
-from integration.edge.reauthentication import PRIVILEGED_FOR, is_too_old
 from policies.passwords import MOST_BYTES
 
 KRATOS = Path(__file__).parents[2] / "kratos" / "kratos.yml"

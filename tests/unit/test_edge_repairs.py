@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from integration.edge import repairs
 from integration.edge.asgi import Answer
+from integration.edge.flows import repairs
 from integration.edge.requests import Request
 
 JSON = (b"content-type", b"application/json; charset=utf-8")

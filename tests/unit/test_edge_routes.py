@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from integration.edge.outcomes import FlowMessage, error_messages, flow_id_of
+from integration.edge.flows.outcomes import FlowMessage, error_messages, flow_id_of
 from integration.edge.routes import ROUTES, Upstream, find
 
 

@@ -10,8 +10,8 @@ from urllib.parse import quote_plus, unquote_to_bytes
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from integration.edge.flows.submits import read_fields
 from integration.edge.problems import RefusedError
-from integration.edge.submits import read_fields
 
 JSON, FORM = b"application/json", b"application/x-www-form-urlencoded"
 NAMES = ("password", "Password", "PASSWORD", "pa\u017f\u017fword", "method", "x")

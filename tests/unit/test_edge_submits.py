@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from integration.edge.flows.submits import read_fields
 from integration.edge.problems import RefusedError
-from integration.edge.submits import read_fields
 
 JSON = [(b"content-type", b"application/json")]
 FORM = [(b"content-type", b"application/x-www-form-urlencoded")]

@@ -5,8 +5,8 @@ from uuid import UUID, uuid4
 
 from integration.edge.asgi import Answer
 from integration.edge.bodies import RequestBody
-from integration.edge.flow_turns import FlowTurns
-from integration.edge.guards import GuardChain, Submit
+from integration.edge.flows.flow_turns import FlowTurns
+from integration.edge.flows.guards import GuardChain, Submit
 from integration.edge.problems import RefusedError
 from integration.edge.requests import Request
 

@@ -5,11 +5,11 @@ from uuid import UUID
 import pytest
 
 from integration.edge.bodies import RequestBody
-from integration.edge.caller import Caller
-from integration.edge.guards import Submit
+from integration.edge.flows.caller import Caller
+from integration.edge.flows.guards import Submit
+from integration.edge.flows.submit_outcomes import Outcome, SubmitOutcome
 from integration.edge.limits.claims import claims_of, names_nobody, needs_account
 from integration.edge.requests import Request
-from integration.edge.submit_outcomes import Outcome, SubmitOutcome
 from integration.limits import counters, rules
 from integration.limits.devices import Device
 from policies.limits import Verdict

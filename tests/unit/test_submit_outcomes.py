@@ -9,11 +9,11 @@ import pytest
 
 from integration.edge.asgi import Answer
 from integration.edge.bodies import RequestBody
-from integration.edge.guards import Submit
-from integration.edge.outcome_reader import classify
+from integration.edge.flows.guards import Submit
+from integration.edge.flows.outcome_reader import classify
+from integration.edge.flows.submit_outcomes import Outcome, is_new_session
 from integration.edge.problems import Refusal, RefusedError
 from integration.edge.requests import Request
-from integration.edge.submit_outcomes import Outcome, is_new_session
 
 RECORDED = json.loads((Path(__file__).parent / "recorded" / "submits.json").read_text())
 FLOW = "ab9846ca-7842-4152-8777-412f45c64325"

@@ -6,7 +6,7 @@ from integration.edge.api_keys import ApiKeys, key_id_of
 from integration.edge.decisions.people import People
 from integration.edge.problems import Refusal, RefusedError
 from integration.edge.requests import Request
-from integration.edge.second_factor_required import CODE
+from integration.edge.sessions.second_factor_required import CODE
 
 SCOPE = "permissions:read"
 _KEY = "bearer kleis_"

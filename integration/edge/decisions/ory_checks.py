@@ -18,7 +18,6 @@ from integration.edge.decisions.decision_log import DecisionLog
 from integration.edge.decisions.ory_reading import NOT_JSON, check_of_query, depth_of, object_of
 from integration.edge.decisions.settled_keto import SettledKeto
 from integration.edge.exchange import Exchange
-from integration.edge.keto_rules import BAD_BATCH, MAX_BATCH, unknown_verdict
 from integration.edge.problems import (
     UPSTREAM_TEMPORARY,
     Refusal,
@@ -27,6 +26,7 @@ from integration.edge.problems import (
 )
 from integration.edge.requests import Request
 from integration.edge.routes import Route
+from integration.edge.tuples.keto_rules import BAD_BATCH, MAX_BATCH, unknown_verdict
 from integration.settings import Settings
 from policies.ory_checks import OryCheck, read_ory_check
 from policies.permission_questions import MalformedError

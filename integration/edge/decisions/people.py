@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from integration.edge.access_tokens import EdgeAccessTokens
 from integration.edge.database import Database
 from integration.edge.requests import Request
-from integration.edge.sessions import Sessions
+from integration.edge.sessions.current import Sessions
 from integration.settings import Settings
 from integration.tokens.access import InvalidTokenError, is_access_token
 from policies import step_up

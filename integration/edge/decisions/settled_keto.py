@@ -14,8 +14,8 @@ from integration.edge.decisions.ory_reading import DEPTH
 from integration.edge.decisions.standing import Standings
 from integration.edge.decisions.upstream import DecisionUpstream
 from integration.edge.exchange import Exchange
-from integration.edge.keto_rules import unknown_verdict, verdict
 from integration.edge.problems import RefusedError
+from integration.edge.tuples.keto_rules import unknown_verdict, verdict
 from integration.settings import Settings
 from policies.ory_checks import OryCheck
 

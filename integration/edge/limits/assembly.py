@@ -2,15 +2,15 @@
 
 from dataclasses import dataclass
 
-from integration.edge.callers import Callers
 from integration.edge.database import Database
+from integration.edge.flows.callers import Callers
+from integration.edge.flows.outcome_reader import OutcomeReader
 from integration.edge.forwarding import Forwarder
 from integration.edge.limits.accounts import Accounts
 from integration.edge.limits.failover import FailoverLimiter
 from integration.edge.limits.guard import LimitGuard
 from integration.edge.limits.local import LocalLimiter
 from integration.edge.limits.valkey import ValkeyLimiter
-from integration.edge.outcome_reader import OutcomeReader
 from integration.limits.counters import Counters
 from integration.limits.devices import Devices
 from integration.limits.rules import rules_of

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from integration.edge.guards import Submit
+from integration.edge.flows.guards import Submit
+from integration.edge.flows.submit_outcomes import Outcome, SubmitOutcome
 from integration.edge.limits.limiter import Ask
-from integration.edge.submit_outcomes import Outcome, SubmitOutcome
 from integration.limits import counters, rules
 from integration.limits.devices import Device
 from policies.limits import Verdict, kratos_identifier, passes_blocks

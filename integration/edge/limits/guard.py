@@ -6,15 +6,15 @@ from uuid import UUID
 import structlog
 
 from integration.edge.asgi import Answer
-from integration.edge.callers import Callers
-from integration.edge.guards import Submit
+from integration.edge.flows.callers import Callers
+from integration.edge.flows.guards import Submit
+from integration.edge.flows.outcome_reader import OutcomeReader
+from integration.edge.flows.submit_outcomes import Outcome, SubmitOutcome
 from integration.edge.limits.accounts import Accounts
 from integration.edge.limits.claims import Claim, claims_of, names_nobody, needs_account
 from integration.edge.limits.limiter import Limiter, Refused, Reserved, Settled
 from integration.edge.limits.refusals import refusal_of
-from integration.edge.outcome_reader import OutcomeReader
 from integration.edge.problems import Refusal
-from integration.edge.submit_outcomes import Outcome, SubmitOutcome
 from integration.limits import counters, rules
 from integration.limits.counters import Counters
 from integration.limits.devices import Device, Devices

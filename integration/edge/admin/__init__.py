@@ -1,0 +1,1 @@
+"""Writes through Kratos' admin paths: planned, audited, and followed by our tables."""

@@ -1,0 +1,1 @@
+"""Passwords on their way to Kratos: judged, remembered as digests, never kept."""

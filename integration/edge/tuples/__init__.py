@@ -1,0 +1,1 @@
+"""Relation tuples through Ory's paths: bounded reads, validated writes."""
