@@ -173,6 +173,21 @@ def enroll_totp(client: Native | Spa) -> str:
     return secret
 
 
+def enroll_lookup_codes(client: Native | Spa) -> list[str]:
+    """Have look-up codes made in the settings, confirm them and return them."""
+    flow = client.start("settings")
+    made = client.submit(flow, method="lookup_secret", lookup_secret_regenerate=True)
+    assert made.status_code == 200, made.text
+    codes = next(
+        node["attributes"]["text"]["text"]
+        for node in made.json()["ui"]["nodes"]
+        if node["attributes"].get("id") == "lookup_secret_codes"
+    )
+    confirmed = client.submit(flow, method="lookup_secret", lookup_secret_confirm=True)
+    assert confirmed.status_code == 200, confirmed.text
+    return codes.split(", ")
+
+
 def login_code(person: Any, eventually: Any, *, nth: int = 1) -> str:
     """Return the code of the nth mail with a code to log in."""
 

@@ -20,6 +20,7 @@ from tests.session_clients import (
     Form,
     Native,
     Spa,
+    enroll_lookup_codes,
     enroll_totp,
     groups_in,
     hold,
@@ -269,6 +270,36 @@ def test_an_sdk_gives_the_code_of_an_authenticator_app(clients, member, stack):
         front.update_login_flow(str(flow.id), UpdateLoginFlowBody(given), x_session_token=token)
         assert front.to_session(x_session_token=token).authenticator_assurance_level == "aal2"
         api.rest_client.pool_manager.clear()
+
+
+def test_a_look_up_code_is_a_second_factor_and_is_good_once(client, clients, member):
+    codes = enroll_lookup_codes(client)
+    fresh = clients(type(client), member)
+    fresh.log_in()
+
+    assert fresh.whoami() == 403
+    flow = fresh.start("login", aal="aal2")
+    assert groups_in(flow) & {"lookup_secret", "code"} == {"lookup_secret"}
+    answer = fresh.submit(flow, method="lookup_secret", lookup_secret=codes[0])
+    assert answer.status_code == 200, answer.text
+    assert fresh.whoami() == 200
+
+    again = clients(type(client), member)
+    again.log_in()
+    flow = again.start("login", aal="aal2")
+    assert again.submit(flow, method="lookup_secret", lookup_secret=codes[0]).status_code == 400
+    assert again.whoami() == 403
+
+
+def test_a_held_session_is_released_by_a_look_up_code(client, member, stack, eventually):
+    codes = enroll_lookup_codes(client)
+    held(client, stack, eventually)
+
+    flow = client.start("login", aal="aal2")
+    answer = client.submit(flow, method="lookup_secret", lookup_secret=codes[1])
+
+    assert answer.status_code == 200, answer.text
+    assert client.whoami() == 200
 
 
 def test_who_gave_the_factor_up_is_not_asked_any_more(clients, member):
