@@ -16,6 +16,7 @@ from integration import on_behalf
 from integration.service import make_api
 from integration.services import make_services
 
+_FLOW = b'{"ui": {"action": "http://edge/self-service/login?flow=0b1e7d5e", "nodes": []}}'
 LOGIN = {"identifier": "ada@example.test", "password": "Correct-Horse-7"}
 
 
@@ -31,7 +32,7 @@ class EdgeDouble:
 def serving(double: EdgeDouble) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self._say(200, b'{"id": "0b1e7d5e-3b7c-4d42-8f3e-1f6a9d1c2b3a"}', {})
+            self._say(200, _FLOW, {})
 
         def do_POST(self) -> None:
             self._say(*double.answer)
@@ -64,9 +65,9 @@ def api_before(services: Any, double: EdgeDouble) -> Iterator[TestClient]:
     with serving(double) as url:
         settings = services.settings.model_copy(update={"edge_url": AnyHttpUrl(url)})
         made = make_services(settings, pool_size=1)
-        flows = made.native_flows
+        edge = made.edge
         made.close()
-        with TestClient(make_api(replace(services, native_flows=flows))) as client:
+        with TestClient(make_api(replace(services, edge=edge))) as client:
             yield client
 
 
@@ -130,7 +131,7 @@ def test_the_clients_words_travel_and_its_cookies_do_not(services):
 def test_without_an_edge_nobody_logs_in(services):
     nowhere = services.settings.model_copy(update={"edge_url": AnyHttpUrl("http://127.0.0.1:9/")})
     made = make_services(nowhere, pool_size=1)
-    flows = made.native_flows
+    flows = made.edge
     made.close()
-    with TestClient(make_api(replace(services, native_flows=flows))) as client:
+    with TestClient(make_api(replace(services, edge=flows))) as client:
         assert client.post("/api/auth/login", json=LOGIN).status_code == 503

@@ -382,18 +382,46 @@ def test_an_import_and_a_batch(ways):
             api.create_identity,
             CreateIdentityBody(schema_id="member", traits=other, credentials=bad),
         )
+        new = IdentityPatch(
+            create=CreateIdentityBody(schema_id="member", traits=other), patch_id=str(uuid4())
+        )
+        way.call(
+            api.batch_patch_identities,
+            patch_identities_body=PatchIdentitiesBody(identities=[new]),
+        )
+
+    compare(ways, scenario)
+
+
+def test_a_batch_of_which_one_exists_makes_none_and_says_so(ways):
+    """On PostgreSQL Kratos undoes the whole batch, and yet names ids for the others."""
+    answers = []
+    for way in ways:
+        name = secrets.token_hex(4)
+        taken = {"email": f"{name}@example.test", "username": f"eve-{name}"}
+        way.call(
+            way.identities.create_identity, CreateIdentityBody(schema_id="member", traits=taken)
+        )
+        wanted = ({"email": f"x{name}@example.test", "username": f"eve-{name}-x"}, taken)
         items = [
             IdentityPatch(
                 create=CreateIdentityBody(schema_id="member", traits=traits), patch_id=str(uuid4())
             )
-            for traits in (other, {"email": way.email, "username": f"{way.username}-y"})
+            for traits in wanted
         ]
         way.call(
-            api.batch_patch_identities,
+            way.identities.batch_patch_identities,
             patch_identities_body=PatchIdentitiesBody(identities=items),
         )
+        answers.append(way.raw["identities"])
 
-    compare(ways, scenario)
+    direct, through = answers
+    way = ways[1]
+    assert [item["action"] for item in through] == ["error", "error"]
+    for item in direct:
+        if item["action"] == "create":
+            way.call(way.identities.get_identity, item["identity"])
+            assert way.answers[-1].status == 404
 
 
 def test_an_admins_view_of_sessions(ways):
