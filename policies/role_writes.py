@@ -18,8 +18,10 @@ from policies.authority import (
 )
 from policies.decisions import Deny, Reason
 from policies.lifecycle import Status
+from policies.permissions import EVERYTHING, is_administrative
 from policies.relationships import Relationship
 
+PERMISSION_NAMESPACE = "Permission"
 _ROLES = {relation: role for role, relation in ROLE_RELATIONS.items()}
 
 
@@ -36,8 +38,22 @@ class RoleWrite:
 
 
 def is_authority(item: Relationship) -> bool:
-    """Tell whether a tuple speaks of the platform itself, and so needs `roles:write`."""
+    """Tell whether a tuple speaks of the platform itself, and so of our own state."""
     return item.namespace == PLATFORM_NAMESPACE and item.object == PLATFORM_OBJECT
+
+
+def is_wide_permission(namespace: str, name: str | None) -> bool:
+    """Tell whether a tuple speaks of a permission that only `roles:write` may give.
+
+    Wildcards, which hold what may be added later, and the platform's own, as with grants. The
+    subject does not count: who holds the object is what any relation of it decides.
+
+    Args:
+        name: Of the object; None: whatever it is.
+    """
+    if namespace != PERMISSION_NAMESPACE:
+        return False
+    return name is None or EVERYTHING in name or is_administrative(name)
 
 
 def is_guest(item: Relationship) -> bool:

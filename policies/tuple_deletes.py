@@ -7,6 +7,7 @@ from policies.authority import PLATFORM_NAMESPACE, PLATFORM_OBJECT
 from policies.decisions import Deny, Reason
 from policies.relation_model import RelationModel
 from policies.relationships import Relationship, SubjectSet, read
+from policies.role_writes import is_wide_permission
 
 MAX_MATCHES = 100_000
 """Tuples that one DELETE may match: they are read first, so that who loses something is known."""
@@ -29,6 +30,11 @@ class Pattern:
     def is_of_authority(self) -> bool:
         """Whether it may match a role or the gate of somebody."""
         return self.namespace == PLATFORM_NAMESPACE and self.object in (None, PLATFORM_OBJECT)
+
+    @property
+    def needs_roles(self) -> bool:
+        """Whether the key needs `roles:write`."""
+        return self.is_of_authority or is_wide_permission(self.namespace, self.object)
 
     def to_relationship(self) -> Relationship | None:
         """Return the one tuple it can match; None when there may be several."""

@@ -7,7 +7,13 @@ from typing import Any
 from policies.decisions import Deny, Reason
 from policies.relation_model import RelationModel
 from policies.relationships import Relationship, decide_insert, read
-from policies.role_writes import RoleWrite, decide_roles, is_authority, is_guest
+from policies.role_writes import (
+    RoleWrite,
+    decide_roles,
+    is_authority,
+    is_guest,
+    is_wide_permission,
+)
 
 MAX_OPERATIONS = 1000
 """Operations of one PATCH. They are one transaction in Keto, about a millisecond each, and every
@@ -29,7 +35,10 @@ class TupleWrites:
     @property
     def is_of_authority(self) -> bool:
         """Whether the key needs `roles:write`."""
-        return any(is_authority(each) for each in (*self.insert, *self.delete))
+        return any(
+            is_authority(each) or is_wide_permission(each.namespace, each.object)
+            for each in (*self.insert, *self.delete)
+        )
 
 
 def decide_put(model: RelationModel, document: object) -> TupleWrites | Deny:

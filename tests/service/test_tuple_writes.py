@@ -616,6 +616,34 @@ def test_a_key_without_the_scope_for_roles_touches_none(stage, relation, how):
     assert stage.relations_of(somebody) == have
 
 
+@pytest.mark.parametrize("how", ["PUT", "PATCH", "DELETE", "DELETE all"])
+@pytest.mark.parametrize("name", ["*", "content.*", "roles.write"])
+def test_a_key_without_the_scope_for_roles_gives_nobody_a_wide_permission(stage, name, how):
+    somebody = str(uuid4())
+    item = {
+        "namespace": "Permission",
+        "object": name,
+        "relation": "granted",
+        "subject_id": somebody,
+    }
+    is_there = how.startswith("DELETE")
+    if is_there:
+        assert stage.put(item).status_code == 201
+    calls = {
+        "PUT": lambda edge: edge.put(PATH, json=item),
+        "PATCH": lambda edge: edge.patch(PATH, json=[{"action": "insert", "relation_tuple": item}]),
+        "DELETE": lambda edge: edge.delete(PATH, params=item),
+        "DELETE all": lambda edge: edge.delete(
+            PATH, params={"namespace": "Permission", "subject_id": somebody}
+        ),
+    }
+
+    answer = calls[how](stage.without_roles)
+
+    assert (answer.status_code, code_of(answer)) == (403, "scope_missing")
+    assert len(stage.keto.listed(namespace="Permission", subject_id=somebody)) == int(is_there)
+
+
 @pytest.mark.parametrize("how", ["PUT", "PATCH", "DELETE"])
 def test_nobody_writes_the_gate_and_the_refusal_names_the_way(stage, how):
     somebody = stage.new_member()

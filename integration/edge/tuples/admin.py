@@ -115,8 +115,9 @@ class TupleAdmin:
             return await self._written(request, ask, tuples, touched, objects)
 
     async def _delete(self, request: Request, route: Route, pattern: Pattern) -> Answer:
-        if pattern.is_of_authority:
+        if pattern.needs_roles:
             await self._keys.require(request.headers, _ROLES)
+        if pattern.is_of_authority:
             named = decide_authority_pattern(pattern)
             if isinstance(named, Deny):
                 raise RefusedError(refusal_of(named))
