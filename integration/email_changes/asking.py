@@ -179,7 +179,11 @@ def revert(services: Services, ticket: str) -> State:
         raise NotFoundError("This link is not one of ours.")
     now = services.now()
     with services.transaction() as session:
-        identity_id = recording.revert(session, change_id, now=now).identity_id
+        change = recording.revert(session, change_id, now=now)
+        identity_id, state = change.identity_id, State(change.state)
+    if state is State.REVERTED:
+        # The link is no secret for ever: a password that was set since is the owner's.
+        return state
     timeout = services.settings.database_timeout
     try:
         with locks.identity_lock(services.engine, identity_id, timeout=timeout):

@@ -64,7 +64,7 @@ def read(proof: str, *, method: str, url: str, now: datetime) -> DpopClaim:
         raise InvalidProofError("made for another request")
     if not isinstance(jti, str) or not 0 < len(jti) <= _MAX_JTI:
         raise InvalidProofError("jti")
-    if type(issued) not in (int, float) or abs(now.timestamp() - issued) > MOST_AGE.total_seconds():
+    if type(issued) not in (int, float) or not _is_near(now.timestamp(), issued):
         raise InvalidProofError("too old, or from the future")
     thumbprint = jwk.thumbprint(shown)
     about = f"{thumbprint}\n{jti}".encode("utf-8", "surrogatepass")
@@ -75,6 +75,12 @@ def read(proof: str, *, method: str, url: str, now: datetime) -> DpopClaim:
 def is_of(claim: DpopClaim, jkt: str) -> bool:
     """Tell whether a proof is of the key with this thumbprint."""
     return hmac.compare_digest(claim.jkt.encode(), jkt.encode())
+
+
+def _is_near(now: float, issued: float) -> bool:
+    """Tell whether a moment is one at all, and recent: JSON here knows NaN and endless numbers."""
+    most = MOST_AGE.total_seconds()
+    return now - most <= issued <= now + most
 
 
 def _key_of(proof: str) -> tuple[dict[str, Any], str]:

@@ -177,6 +177,23 @@ def test_a_tokenized_answer_is_always_asked_for(edge, kratos, member):
     assert kratos.asked.count(member) == before + 2
 
 
+@pytest.mark.parametrize("method", ["HEAD", "POST", "PUT", "PATCH"])
+@pytest.mark.parametrize("query", ["", "?tokenize_as=jwt"])
+def test_no_method_gets_around_what_our_tables_say(edge, kratos, member, change, method, query):
+    """Kratos answers `whoami` by each of them, and gateways pass their client's on."""
+    warm(edge, kratos, member)
+    headers = {"X-Session-Token": member}
+    assert ask(edge, method, WHOAMI + query, headers=headers).status == 200
+
+    change(lambda session: _hold(session, member))
+    within(1.0, lambda: check(edge, member).status == 403)
+    assert ask(edge, method, WHOAMI + query, headers=headers).status == 403
+
+    change(lambda session: _end(session, member))
+    within(1.0, lambda: check(edge, member).status == 401)
+    assert ask(edge, method, WHOAMI + query, headers=headers).status == 401
+
+
 def test_an_answer_that_sets_a_cookie_is_not_remembered(edge, kratos, member):
     kratos.sets_cookie.add(member)
     check(edge, member)

@@ -456,8 +456,8 @@ def test_a_session_that_is_too_old_ends_at_kratos_too(client, member, stack, adm
     eventually(lambda: not admin.get(path).json().get("active"))
 
 
-def test_who_was_logged_out_by_us_may_log_in_at_once(client, member, stack):
-    """Kratos may not have heard yet: it would say that somebody is logged in."""
+def end_with_us_alone(stack, member):
+    """End a member's sessions in our tables; nobody tells Kratos."""
     with psycopg.connect(stack.database_url, autocommit=True) as connection:
         connection.execute(
             "update member_sessions set ended_at = now(), end_reason = 'revoked'"
@@ -470,7 +470,29 @@ def test_who_was_logged_out_by_us_may_log_in_at_once(client, member, stack):
             (member.identity_id,),
         )
 
+
+def test_who_was_logged_out_by_us_may_log_in_at_once(client, member, stack):
+    """Kratos may not have heard yet: it would say that somebody is logged in."""
+    end_with_us_alone(stack, member)
+
     assert client.log_in().status_code == 200
 
     assert client.whoami() == 200
+
+
+def test_who_was_logged_out_by_us_changes_nothing(client, member, stack, admin, eventually):
+    """Kratos may not have heard yet: its session is still good for a flow begun before."""
+    flow = client.start("settings")
+    before = admin.get(f"/admin/identities/{member.identity_id}").json()["traits"]
+    end_with_us_alone(stack, member)
+    eventually(lambda: client.whoami() == 401)
+    password = f"Correct-Horse-{secrets.token_hex(4)}"
+
+    for fields in ({"method": "password", "password": password}, {"method": "profile"}):
+        traits = {"traits": before | {"first_name": "Eve"}} if len(fields) == 1 else {}
+        answer = client.submit(flow, **fields, **traits)
+        assert answer.status_code == 401, answer.text
+
+    assert admin.get(f"/admin/identities/{member.identity_id}").json()["traits"] == before
+    assert client.log_in().status_code == 200
     assert [bool(row["ended_at"]) for row in rows(stack, member)] == [True, False]

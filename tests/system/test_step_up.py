@@ -90,6 +90,8 @@ def test_a_held_session_is_answered_as_kratos_would(client, member, stack, event
         assert body["error"]["id"] == "session_aal2_required"
         assert body["redirect_browser_to"] == there
         assert body["error"]["details"] == {"redirect_browser_to": there}
+    for method in ("POST", "PUT", "PATCH"):
+        assert client.ask(method, WHOAMI).status_code == 403
     ours = client.ask("GET", "/api/me")
     assert ours.status_code == 403
     assert ours.json()["type"] == "urn:kleis:problem:session_aal2_required"

@@ -75,18 +75,23 @@ class SessionGate:
         if instead is None or not _shows_page(request):
             return instead
         if instead.status == 401:
-            location = f"{self._public_url}/self-service/login/browser"
-            return Answer(303, [(b"location", location.encode())], b"")
+            return self._to_login()
         return second_factor_required.as_redirect(self._public_url, self._address(request))
 
     async def before(self, submit: Submit) -> Refusal | None:
-        """Refuse settings of a session that is held: a guard of submits."""
+        """Refuse settings of a session that is held or means nothing any more: a guard of submits.
+
+        What ended with us Kratos would still take, for as long as its end is on its way there.
+        """
         if submit.flow != "settings":
             return None
         instead = await self.instead(submit.request)
-        if instead is None or instead.status != 403:
-            # Whose state forbids it, the hook says in the flow.
+        if instead is None:
             return None
+        if instead.status == 401:
+            if _shows_page(submit.request) and not submit.is_json:
+                instead = self._to_login()
+            return Refusal(401, "session_ended", "Please log in.", instead=instead)
         if _shows_page(submit.request) and not submit.is_json:
             back = f"{self._public_url}/account/settings?flow={submit.flow_id}"
             instead = second_factor_required.as_redirect(self._public_url, back)
@@ -95,6 +100,10 @@ class SessionGate:
 
     async def after(self, submit: Submit, answer: Answer | None) -> None:
         return None
+
+    def _to_login(self) -> Answer:
+        location = f"{self._public_url}/self-service/login/browser"
+        return Answer(303, [(b"location", location.encode())], b"")
 
     def _address(self, request: Request) -> str:
         query = f"?{request.query}" if request.query else ""
