@@ -179,8 +179,8 @@ def revert(services: Services, ticket: str) -> State:
         raise NotFoundError("This link is not one of ours.")
     now = services.now()
     with services.transaction() as session:
-        change = recording.revert(session, change_id, now=now)
-        identity_id, state = change.identity_id, State(change.state)
+        reverting = recording.revert(session, change_id, now=now)
+        identity_id, state = reverting.identity_id, State(reverting.state)
     if state is State.REVERTED:
         # The link is no secret for ever: a password that was set since is the owner's.
         return state
