@@ -25,6 +25,7 @@ from integration.edge.keto_pages import KetoPages
 from integration.edge.limits.assembly import make_limits
 from integration.edge.limits.readiness import Readiness
 from integration.edge.login_attempts import LoginAttempts
+from integration.edge.long_polls import LongPolls
 from integration.edge.outcome_reader import OutcomeReader
 from integration.edge.password_guard import PasswordGuard
 from integration.edge.password_histories import PasswordHistories
@@ -155,6 +156,7 @@ def make_edge(settings: Settings) -> ASGIApp:
             Handling.TUPLE_ADMIN: tuple_admin.write,
             Handling.SERVICE: ServiceWrites(exchange, epochs).write,
         },
+        forwards={Handling.LONG_POLL: LongPolls(exchange).forward},
     )
     return Edge(
         settings=settings,
