@@ -105,6 +105,12 @@ class Upstream:
     async def do_zipped(self, request):
         return web.Response(body=gzip.compress(b"text"), headers={"Content-Encoding": "gzip"})
 
+    async def do_api_tokens_revocations(self, request):
+        """Held until its client leaves, where it wishes to wait."""
+        if "wait" in request.query:
+            await asyncio.sleep(25)
+        return web.json_response({})
+
     async def do_slow(self, request):
         try:
             await asyncio.sleep(8)

@@ -26,6 +26,7 @@ from integration.edge.handlings import Handlings
 from integration.edge.identity_lock import IdentityLocks
 from integration.edge.limits.assembly import make_limits
 from integration.edge.limits.readiness import Readiness
+from integration.edge.long_polls import LongPolls
 from integration.edge.passwords.guard import PasswordGuard
 from integration.edge.passwords.histories import PasswordHistories
 from integration.edge.passwords.judge import PasswordJudge
@@ -155,6 +156,7 @@ def make_edge(settings: Settings) -> ASGIApp:
             Handling.TUPLE_ADMIN: tuple_admin.write,
             Handling.SERVICE: ServiceWrites(exchange, epochs).write,
         },
+        forwards={Handling.LONG_POLL: LongPolls(exchange).forward},
     )
     return Edge(
         settings=settings,

@@ -17,6 +17,7 @@ from integration.edge.routes import Handling, Route
 _FINISH_SECONDS = 5.0
 
 Handler: TypeAlias = Callable[[Request, Route], Coroutine[Any, Any, Answer]]
+Forward: TypeAlias = Callable[[Request, Route, Reply], Coroutine[Any, Any, None]]
 
 
 class Handlings:
@@ -25,6 +26,7 @@ class Handlings:
     Attributes:
         reads: Handlers of what changes nothing; they stop when the client leaves.
         writes: Handlers of what changes something; they go on without their client.
+        forwards: Who passes on what is answered as it comes, where not everything is passed on.
     """
 
     def __init__(
@@ -33,10 +35,12 @@ class Handlings:
         *,
         reads: Mapping[Handling, Handler],
         writes: Mapping[Handling, Handler],
+        forwards: Mapping[Handling, Forward],
     ) -> None:
         self._exchange = exchange
         self._reads = reads
         self._writes = writes
+        self._forwards = forwards
         self._running: set[asyncio.Task[Answer]] = set()
 
     async def handle(self, request: Request, route: Route, reply: Reply) -> None:
@@ -51,7 +55,8 @@ class Handlings:
         elif route.handling in self._reads:
             await reply.whole(await self._reads[route.handling](request, route))
         else:
-            await self._exchange.forward(request, route, reply)
+            forward = self._forwards.get(route.handling, self._exchange.forward)
+            await forward(request, route, reply)
 
     async def _to_its_end(self, writing: Coroutine[Any, Any, Answer]) -> Answer:
         """Wait for a write that goes on without its client.

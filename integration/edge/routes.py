@@ -42,6 +42,7 @@ class Handling(Enum):
     FORWARD_AUTH = "forward_auth"
     PERMISSION_EPOCHS = "permission_epochs"
     READINESS = "readiness"
+    LONG_POLL = "long_poll"
     SERVICE = "service"
 
 
@@ -192,6 +193,7 @@ ROUTES: tuple[Route, ...] = (
         Handling.FORWARD_AUTH,
         methods=("GET", "HEAD"),
     ),
+    Route("revocations", "/api/tokens/revocations", Upstream.SERVICE, Handling.LONG_POLL),
     Route("service", "/*", Upstream.SERVICE, Handling.SERVICE),
 )
 

@@ -18,6 +18,7 @@ from tests.edge_stage import (
     upstream_running,
 )
 
+POLL = "/api/tokens/revocations?wait=25"
 FLOW = "/self-service/login?flow=3f2a7f2e-8a0b-4a52-8f3e-0d8f1c1e9a11"
 JSON = {"Content-Type": "application/json"}
 
@@ -35,6 +36,30 @@ def edge(upstream) -> Iterator[int]:
 
 
 # Abuse
+
+
+def test_polls_that_are_held_do_not_keep_others_from_the_service(upstream):
+    """The edge has 128 connections to one upstream; nobody has to say who it is to poll."""
+    before, polls = len(upstream.seen), []
+    with edge_running(settings_for(upstream.port, forward_timeout="PT30S")) as edge:
+        for _ in range(140):
+            polls.append(http.client.HTTPConnection("127.0.0.1", edge, timeout=15))
+            polls[-1].request("GET", POLL)
+        try:
+            within(10, lambda: len(upstream.seen) >= before + 128)
+            assert ask(edge, "GET", "/api/me").status == 200
+            targets = [seen["target"] for seen in upstream.seen[before:]]
+            assert targets.count(POLL) == 64
+        finally:
+            for poll in polls:
+                poll.close()
+
+
+def within(seconds, happened):
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 @pytest.mark.parametrize(
