@@ -54,6 +54,12 @@ def kratos() -> Iterator[Kratos]:
 
 @pytest.fixture
 def edge(kratos, database_url) -> Iterator[int]:
+    with psycopg.connect(database_url) as connection:
+        connection.execute(
+            "insert into members (identity_id, status, role, status_changed_at, registered_at)"
+            " values (%s, 'active', 'user', now(), now()) on conflict do nothing",
+            (WHO,),
+        )
     changes = {"database_url": database_url, "forward_timeout": "PT5S"}
     with edge_running(settings_for(kratos.port, **changes)) as port:
         yield port
