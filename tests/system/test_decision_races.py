@@ -27,7 +27,7 @@ def judge(history: History, how: Race) -> None:
     # It could have gone wrong: enough was asked, allowed, and taken.
     assert history.checks >= how.checks
     assert history.taken() >= how.revokes + how.suspensions
-    assert len(history.allowed) > history.checks / 20
+    assert len(history.allowed) > history.checks / 50
     assert len(history.allowed) < history.checks
 
 

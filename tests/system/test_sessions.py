@@ -306,7 +306,7 @@ def test_one_session_too_many_ends_the_oldest(clients, member, stack, eventually
         connection.execute(
             "insert into member_sessions (session_id, identity_id, started_at, authenticated_at,"
             " expires_at, methods, aal, last_activity_at) select gen_random_uuid(), %s,"
-            " now(), now(), now() + interval '1 day', '{password}', 'aal1', now()"
+            " now(), now(), now() + interval '7 days', '{password}', 'aal1', now()"
             " from generate_series(1, 49)",
             (member.identity_id,),
         )
