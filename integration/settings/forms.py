@@ -8,7 +8,7 @@ from pydantic.functional_validators import BeforeValidator
 from pydantic_settings import NoDecode
 
 
-def _split(value: object) -> object:
+def split(value: object) -> object:
     """Read `a, b` as a list: friendlier in an environment than JSON."""
     if isinstance(value, str):
         return [item.strip() for item in value.split(",") if item.strip()]
@@ -16,8 +16,8 @@ def _split(value: object) -> object:
 
 
 CommaSeparated = Annotated[
-    frozenset[Annotated[str, StringConstraints(to_lower=True)]], NoDecode, BeforeValidator(_split)
+    frozenset[Annotated[str, StringConstraints(to_lower=True)]], NoDecode, BeforeValidator(split)
 ]
-Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_split)]
+Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(split)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Secret = Annotated[SecretStr, Field(min_length=16)]

@@ -7,19 +7,14 @@ from pydantic import Field, StringConstraints
 from pydantic.functional_validators import BeforeValidator
 from pydantic_settings import BaseSettings, NoDecode
 
+from integration.settings.forms import split
+
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$"
-
-
-def _split(value: object) -> object:
-    if isinstance(value, str):
-        return [item.strip() for item in value.split(",") if item.strip()]
-    return value
-
 
 Applications = Annotated[
     tuple[Annotated[str, StringConstraints(pattern=_NAME)], ...],
     NoDecode,
-    BeforeValidator(_split),
+    BeforeValidator(split),
     Field(min_length=1),
 ]
 
