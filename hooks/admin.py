@@ -9,11 +9,11 @@ from sqlalchemy.orm import Session
 
 from hooks.authentication import FromKratos
 from hooks.payloads import HookPayload
-from integration import factor_enrolment, members
 from integration.db import epochs, passwords
 from integration.db import members as member_rows
 from integration.dependencies import Transaction, UsesServices
 from integration.errors import ConflictError
+from integration.members import factor_enrolment, lifecycle
 from integration.ory.kratos_models import Identity
 from integration.services import Services
 from policies.admin_changes import Move, Seen, decide_enabling, decide_moves
@@ -89,7 +89,7 @@ def _follow(session: Session, services: Services, change: Change) -> None:
     for move in decide_moves(None if member is None else Status(member.status), seen):
         if move is Move.REGISTER and change.after is not None:
             attempt = _attempt(change.after)
-            members.register(
+            lifecycle.register(
                 session,
                 change.identity_id,
                 new_member(attempt),
@@ -98,9 +98,9 @@ def _follow(session: Session, services: Services, change: Change) -> None:
                 now=now,
             )
         elif move is Move.VERIFY:
-            members.verify(session, change.identity_id, actor=Actor.SYSTEM, now=now)
+            lifecycle.verify(session, change.identity_id, actor=Actor.SYSTEM, now=now)
         else:
-            members.transition(
+            lifecycle.transition(
                 session,
                 change.identity_id,
                 _TRIGGERS[move],

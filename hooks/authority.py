@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from hooks.authentication import FromKratos
 from hooks.payloads import HookPayload
-from integration import authority
+from integration.authority import keto_tuples
 from integration.dependencies import UsesServices
 
 router = APIRouter(prefix="/hooks/authority", dependencies=[FromKratos])
@@ -24,4 +24,4 @@ def settle_authority(payload: Subject, services: UsesServices) -> None:
 
     Takes the identity's lock: whoever calls this must not hold it.
     """
-    authority.settle(services, payload.subject_id)
+    keto_tuples.settle(services, payload.subject_id)

@@ -8,9 +8,10 @@ from fastapi import APIRouter
 
 from hooks.authentication import FromKratos
 from hooks.payloads import CourierMail
-from integration import effects, members
+from integration import effects
 from integration.db import email_changes, inbox, outbox
 from integration.dependencies import Transaction, UsesServices
+from integration.members import lifecycle
 
 router = APIRouter(prefix="/hooks/courier", dependencies=[FromKratos])
 
@@ -46,7 +47,7 @@ def courier(payload: CourierMail, session: Transaction, services: UsesServices) 
         now=now,
     )
     if payload.template == _VERIFICATION and payload.identity_id is not None:
-        members.resend(session, payload.identity_id, now=now)
+        lifecycle.resend(session, payload.identity_id, now=now)
         flow_id = _flow_id(payload.link)
         if flow_id is not None:
             recipient = payload.recipient.lower()

@@ -6,9 +6,9 @@ from fastapi.responses import Response
 from hooks import replies
 from hooks.authentication import FromKratos
 from hooks.payloads import LoginSubmitted
-from integration import password_changes
 from integration.db import members
 from integration.dependencies import Transaction
+from integration.members import password_changes
 from policies.decisions import Deny
 from policies.lifecycle import Status
 from policies.login import decide_login

@@ -7,10 +7,11 @@ from hooks import replies
 from hooks.authentication import FromKratos
 from hooks.payloads import RecoveryCompleted, RecoverySubmitted
 from hooks.registration import ensure_registered
-from integration import effects, members
+from integration import effects
 from integration.db import member_sessions, security_events
 from integration.db import members as member_rows
 from integration.dependencies import Transaction, UsesServices
+from integration.members import lifecycle
 from policies.decisions import Deny, ForgetCredentials
 from policies.lifecycle import Actor, Status
 from policies.login import decide_recovery
@@ -39,7 +40,7 @@ def recovery_completed(
     now = services.now()
     identity_id = payload.identity_id
     ensure_registered(session, identity_id, payload.traits, flow_id=None, now=now)
-    if members.verify(session, identity_id, actor=Actor.MEMBER, now=now):
+    if lifecycle.verify(session, identity_id, actor=Actor.MEMBER, now=now):
         security_events.record(session, identity_id, Kind.PASSWORD_REMOVED, {}, now)
         forgetting = ForgetCredentials(before=now.isoformat())
         effects.record(session, identity_id, (forgetting,), now=now)

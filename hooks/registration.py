@@ -16,10 +16,10 @@ from hooks.payloads import (
     RegistrationSubmitted,
     Traits,
 )
-from integration import members
 from integration.db import email_changes, passwords
 from integration.dependencies import Transaction, UsesServices
-from integration.email_changes import asking
+from integration.members import lifecycle
+from integration.members.email_changes import asking
 from integration.rules import registration_rules
 from integration.services import Services
 from policies.authority import Role
@@ -86,7 +86,7 @@ def registration_completed(
         session, payload.identity_id, payload.traits, flow_id=payload.flow_id, now=now
     )
     if payload.verified:
-        members.verify(session, payload.identity_id, actor=Actor.PROVIDER, now=now)
+        lifecycle.verify(session, payload.identity_id, actor=Actor.PROVIDER, now=now)
 
 
 @router.post("/password/completed", status_code=204)
@@ -102,7 +102,7 @@ def ensure_registered(
     session: Session, identity_id: UUID, traits: Traits, *, flow_id: UUID | None, now: datetime
 ) -> None:
     """Register the member of an identity whose own hook may never have come through."""
-    members.register(
+    lifecycle.register(
         session,
         identity_id,
         new_member(traits.to_attempt()),

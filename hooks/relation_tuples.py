@@ -9,12 +9,12 @@ from sqlalchemy.orm import Session
 
 from hooks.authentication import FromKratos
 from hooks.payloads import HookPayload, Text
-from integration import roles
-from integration.admins import Admin
+from integration.authority.admins import Admin
 from integration.db import members as member_rows
 from integration.db.authority_audit import By
 from integration.dependencies import Transaction, UsesServices
 from integration.errors import ConflictError, NotFoundError
+from integration.members import roles
 from integration.services import Services
 from policies.authority import Role
 from policies.decisions import Deny

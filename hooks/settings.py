@@ -16,10 +16,10 @@ from hooks.payloads import (
     SettingsSubmitted,
     SettingsTraitsSubmitted,
 )
-from integration import factor_enrolment, password_changes, second_factors
 from integration.db import email_changes, epochs, members, passwords
 from integration.dependencies import Transaction, UsesServices
-from integration.email_changes import recording
+from integration.members import factor_enrolment, password_changes, second_factors
+from integration.members.email_changes import recording
 from integration.rules import registration_rules
 from integration.services import Services
 from policies.decisions import Allow, Decision, Deny, decide_all

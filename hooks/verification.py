@@ -5,9 +5,9 @@ from fastapi import APIRouter
 from hooks.authentication import FromKratos
 from hooks.payloads import VerificationCompleted
 from hooks.registration import ensure_registered
-from integration import members
 from integration.dependencies import Transaction, UsesServices
-from integration.email_changes import recording
+from integration.members import lifecycle
+from integration.members.email_changes import recording
 from policies.lifecycle import Actor
 
 router = APIRouter(prefix="/hooks/verification", dependencies=[FromKratos])
@@ -24,7 +24,7 @@ def verification_completed(
     now = services.now()
     ensure_registered(session, payload.identity_id, payload.traits, flow_id=None, now=now)
     if payload.verified:
-        members.verify(session, payload.identity_id, actor=Actor.MEMBER, now=now)
+        lifecycle.verify(session, payload.identity_id, actor=Actor.MEMBER, now=now)
     if payload.pending_email and payload.pending_verified:
         recording.proven(
             session,

@@ -13,7 +13,7 @@ from celery.beat import Scheduler, Service
 from celery.platforms import SecurityWarning
 from celery.signals import setup_logging, worker_ready
 
-from integration import catalogue
+from integration.authority import catalogue
 from integration.doorbell import DELIVER, QUEUE, make_celery
 from integration.services import Services, make_services
 from integration.settings import Settings

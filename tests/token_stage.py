@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID, uuid4
 
-from integration import members
 from integration.db import members as rows
+from integration.members import lifecycle
 from integration.ory.kratos_models import AuthenticationMethod, Identity, KratosSession
 from integration.services import Services
 from integration.tokens import issuing
@@ -42,7 +42,7 @@ def new_member(services: Services, role: Role = Role.USER) -> UUID:
     name = f"ada-{identity_id.hex[:8]}"
     new = new_row(RegistrationAttempt(email=f"{name}@example.test", username=name))
     with services.transaction() as session:
-        members.adopt(session, identity_id, new, role, now=services.now())
+        lifecycle.adopt(session, identity_id, new, role, now=services.now())
     return identity_id
 
 

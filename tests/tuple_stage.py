@@ -14,9 +14,9 @@ import httpx
 import uvicorn
 from sqlalchemy import text
 
-from integration import members
 from integration.db import api_keys, epochs
 from integration.db import members as member_rows
+from integration.members import lifecycle
 from integration.service import make_hooks
 from integration.services import Services, make_services
 from integration.settings import Settings
@@ -56,7 +56,9 @@ class Stage:
         identity_id, name = uuid4(), f"ada-{secrets.token_hex(6)}"
         attempt = RegistrationAttempt(email=f"{name}@example.test", username=name)
         with self.services.transaction() as session:
-            members.adopt(session, identity_id, new_member(attempt), role, now=self.services.now())
+            lifecycle.adopt(
+                session, identity_id, new_member(attempt), role, now=self.services.now()
+            )
         return str(identity_id)
 
     def relations_of(self, subject_id: str) -> set[str]:

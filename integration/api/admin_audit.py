@@ -7,10 +7,10 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import AwareDatetime, BaseModel
 
-from integration.admins import Admin
 from integration.api.admin_authentication import needs
 from integration.api.inputs import Name
 from integration.api.paging import Page, Paged
+from integration.authority.admins import Admin
 from integration.db import authority_audit
 from integration.db.authority_audit import Filter
 from integration.db.grant_tables import AuthorityAudit

@@ -8,15 +8,15 @@ from typing import Any
 
 from fastapi import Depends, Request
 
-from integration import permissions
-from integration.admins import Admin
 from integration.api.authentication import authenticate
+from integration.authority import permissions
+from integration.authority.admins import Admin
 from integration.db import api_keys
 from integration.db.authority_audit import By
 from integration.dependencies import UsesKeyRing, UsesServices
 from integration.errors import ForbiddenError, UnauthenticatedError
+from integration.members.callers import Caller
 from integration.services import Services
-from integration.session_callers import Caller
 from policies.permissions import allows
 from policies.scopes import permits
 

@@ -7,11 +7,11 @@ from uuid import UUID
 from fastapi import APIRouter, Header
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from integration import grants
-from integration.admins import Admin
 from integration.api.admin_authentication import needs
 from integration.api.inputs import Name, Reason
 from integration.api.paging import Page, Paged
+from integration.authority import grants
+from integration.authority.admins import Admin
 from integration.db import grants as rows
 from integration.db.grant_tables import PermissionGrant
 from integration.dependencies import Transaction, UsesServices

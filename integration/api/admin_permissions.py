@@ -5,10 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict
 
-from integration import catalogue, permissions
-from integration.admins import Admin
 from integration.api.admin_authentication import needs
 from integration.api.inputs import Name, Reason
+from integration.authority import catalogue, permissions
+from integration.authority.admins import Admin
 from integration.dependencies import Transaction, UsesServices
 from policies.authority import Role
 from policies.permissions import Permission, built_in

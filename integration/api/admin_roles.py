@@ -6,14 +6,15 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
-from integration import permissions, roles
-from integration.admins import Admin
 from integration.api.admin_authentication import needs
 from integration.api.inputs import Reason
 from integration.api.paging import Page, Paged
+from integration.authority import permissions
+from integration.authority.admins import Admin
 from integration.db import role_holders
 from integration.db.tables import Member
 from integration.dependencies import Transaction, UsesServices
+from integration.members import roles
 from policies.authority import Role
 from policies.permissions import permissions_of, roles_below
 

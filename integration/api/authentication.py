@@ -4,13 +4,14 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from integration import member_sessions, session_callers
-from integration.db import api_keys, callers
+from integration.db import api_keys
+from integration.db import callers as caller_rows
 from integration.dependencies import UsesKeyRing, UsesServices
 from integration.errors import ReauthenticationRequiredError, UnauthenticatedError
+from integration.members import callers, sessions
+from integration.members.callers import Caller, SessionCaller
 from integration.ory.kratos_models import KratosSession
 from integration.services import Services
-from integration.session_callers import Caller, SessionCaller
 from integration.tokens import access
 from integration.tokens.access import InvalidTokenError
 from integration.tokens.key_ring import KeyRing
@@ -42,7 +43,7 @@ def authenticate_session(request: Request, services: UsesServices) -> SessionCal
     Raises:
         UnauthenticatedError, ForbiddenError, SecondFactorNeededError: as `authenticate`.
     """
-    return session_callers.of_session(services, request.headers)
+    return callers.of_session(services, request.headers)
 
 
 def kratos_session(request: Request, services: UsesServices) -> KratosSession:
@@ -53,7 +54,7 @@ def kratos_session(request: Request, services: UsesServices) -> KratosSession:
     Raises:
         UnauthenticatedError: there is none.
     """
-    return session_callers.kratos_session(services, request.headers)
+    return callers.kratos_session(services, request.headers)
 
 
 MemberCalling = Annotated[Caller, Depends(authenticate)]
@@ -94,7 +95,7 @@ def _by_access_token(services: Services, key_ring: KeyRing, token: str) -> Calle
     except InvalidTokenError as error:
         raise UnauthenticatedError("Please log in.", detail=str(error)) from error
     with services.transaction() as session:
-        found = callers.look_up(session, claims.identity_id, claims.session_id)
+        found = caller_rows.look_up(session, claims.identity_id, claims.session_id)
     member, profile, row = found
     if (
         row is None
@@ -103,7 +104,7 @@ def _by_access_token(services: Services, key_ring: KeyRing, token: str) -> Calle
         or row.expires_at <= services.now()
     ):
         raise UnauthenticatedError("Please log in.", detail="session_ended")
-    member, profile = session_callers.let_in(services, member, profile, row, aal=row.aal)
+    member, profile = callers.let_in(services, member, profile, row, aal=row.aal)
     if is_outdated(
         roles=claims.roles,
         issued_at=claims.issued_at,
@@ -111,7 +112,7 @@ def _by_access_token(services: Services, key_ring: KeyRing, token: str) -> Calle
         role_changed_at=member.role_changed_at,
     ):
         raise UnauthenticatedError("Please refresh your token.", detail="role changed since")
-    member_sessions.note_use(services, row)
+    sessions.note_use(services, row)
     return Caller(
         member=member,
         profile=profile,

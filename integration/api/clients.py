@@ -6,8 +6,8 @@ from fastapi import Depends, Request
 
 from integration.dependencies import UsesServices
 from integration.errors import InvalidInputError
+from integration.members.callers import credentials
 from integration.ory.own_edge import AskingClient
-from integration.session_callers import credentials
 from integration.tokens import dpop
 from integration.tokens.clients import Client
 from integration.tokens.dpop import DpopClaim, InvalidProofError

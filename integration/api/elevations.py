@@ -7,17 +7,17 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict
 
-from integration import elevations
-from integration.admins import Admin
 from integration.api.admin_authentication import needs, request_id_of
 from integration.api.authentication import MemberCalling
 from integration.api.inputs import Name, Reason
 from integration.api.paging import Page, Paged
+from integration.authority import elevations
+from integration.authority.admins import Admin
+from integration.authority.grants import rules_of
 from integration.db import elevations as rows
 from integration.db.authority_audit import By
 from integration.db.grant_tables import Elevation
 from integration.dependencies import Transaction, UsesServices
-from integration.grants import rules_of
 from policies.elevations import ElevationState
 
 router = APIRouter(tags=["elevations"])

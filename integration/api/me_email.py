@@ -12,9 +12,9 @@ from integration.api.authentication import MemberCalling, RecentlyAuthenticated
 from integration.api.clients import AskedFor
 from integration.api.problems import problem
 from integration.dependencies import UsesServices
-from integration.email_changes import asking
+from integration.members.callers import Caller
+from integration.members.email_changes import asking
 from integration.services import Services
-from integration.session_callers import Caller
 from policies.email_changes import State
 
 router = APIRouter(prefix="/api/me/email", tags=["me"])

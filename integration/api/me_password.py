@@ -5,10 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import BaseModel, SecretStr, StringConstraints
 
-from integration import own_password
 from integration.api.authentication import MemberCalling
 from integration.api.clients import AskedFor
 from integration.dependencies import UsesServices
+from integration.members import own_password
 
 router = APIRouter(prefix="/api/me/password", tags=["me"])
 

@@ -7,8 +7,8 @@ from integration.api.authentication import MemberCalling, RecentlyAuthenticated
 from integration.db import epochs, members
 from integration.dependencies import Transaction, UsesServices
 from integration.errors import NotFoundError
+from integration.members.callers import Caller
 from integration.services import Services
-from integration.session_callers import Caller
 
 router = APIRouter(prefix="/api/me/second-factor", tags=["me"])
 

@@ -6,13 +6,13 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from integration import member_sessions
 from integration.api.authentication import MemberCalling
 from integration.db import member_sessions as session_rows
 from integration.db.session_tables import MemberSession
 from integration.dependencies import Transaction, UsesServices
 from integration.errors import NotFoundError
-from integration.session_callers import Caller
+from integration.members import sessions
+from integration.members.callers import Caller
 from policies import user_agents
 
 router = APIRouter(prefix="/api/me/sessions", tags=["me"])
@@ -68,9 +68,7 @@ def end_session(
     known = session_rows.get(session, session_id)
     if known is None or known.identity_id != caller.member.identity_id:
         raise NotFoundError("There is no such session.")
-    member_sessions.end(
-        session, known.identity_id, session_id, reason="revoked", now=services.now()
-    )
+    sessions.end(session, known.identity_id, session_id, reason="revoked", now=services.now())
 
 
 @router.delete("")
@@ -78,7 +76,7 @@ def end_other_sessions(
     caller: MemberCalling, session: Transaction, services: UsesServices
 ) -> Ended:
     """End all sessions but the one this call comes with."""
-    ended = member_sessions.end_others(
+    ended = sessions.end_others(
         session,
         caller.member.identity_id,
         but=caller.session_id,

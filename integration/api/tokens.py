@@ -12,12 +12,12 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from integration import session_callers
 from integration.api.authentication import KratosSessionCalling
 from integration.api.clients import CallingClient
 from integration.api.problems import problem
 from integration.dependencies import UsesKeyRing, UsesServices
 from integration.errors import InvalidInputError, UnauthenticatedError
+from integration.members import callers
 from integration.services import Services
 from integration.tokens import access, issuing, refresh_tokens, revoking
 from integration.tokens import refresh as refreshing
@@ -81,7 +81,7 @@ def issue(  # noqa: PLR0917 - FastAPI's dependencies
     application = issuing.audience(services.settings, body.audience if body else None)
     signer, now = key_ring.signer(), services.now()
     with services.transaction() as session:
-        caller, _ = session_callers.admit(session, services, seen, request.headers)
+        caller, _ = callers.admit(session, services, seen, request.headers)
         holder = Holder(caller.member, seen)
         made = issuing.begin_family(
             session, signer, holder, client, application=application, now=now

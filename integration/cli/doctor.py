@@ -7,7 +7,7 @@ from typing import Any
 import click
 from sqlalchemy import text
 
-from integration import catalogue
+from integration.authority import catalogue
 from integration.cli.connecting import connected
 from integration.cli.context import Environment
 from integration.cli.printing import json_option

@@ -5,8 +5,8 @@ from uuid import UUID
 
 import click
 
-from integration import grants
-from integration.admins import THE_OPERATOR
+from integration.authority import grants
+from integration.authority.admins import THE_OPERATOR
 from integration.cli.connecting import connected
 from integration.cli.context import Environment
 from integration.cli.key import read_duration

@@ -2,8 +2,8 @@
 
 import click
 
-from integration import catalogue, permissions
-from integration.admins import THE_OPERATOR
+from integration.authority import catalogue, permissions
+from integration.authority.admins import THE_OPERATOR
 from integration.cli.connecting import connected
 from integration.cli.context import Environment
 from integration.cli.forward_auth import try_rules

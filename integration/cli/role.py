@@ -2,11 +2,11 @@
 
 import click
 
-from integration import roles
-from integration.admins import THE_OPERATOR
+from integration.authority.admins import THE_OPERATOR
 from integration.cli.connecting import connected
 from integration.cli.context import Environment
 from integration.cli.member import find_identity
+from integration.members import roles
 from policies.authority import Role
 
 

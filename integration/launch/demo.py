@@ -5,10 +5,10 @@ Imported by the launcher at a first start only: it brings half of Kleis with it.
 
 from collections.abc import Mapping
 
-from integration import members
 from integration.db import api_keys
 from integration.launch.demo_members import DemoMember
 from integration.launch.kleis import settings_from
+from integration.members import lifecycle
 from integration.services import Services, make_services
 from policies.authority import Role
 from policies.registration import RegistrationAttempt, new_member
@@ -57,7 +57,7 @@ def _create(services: Services, person: DemoMember) -> None:
         )
     attempt = RegistrationAttempt(email=person["email"], username=person["username"])
     with services.transaction() as session:
-        members.adopt(
+        lifecycle.adopt(
             session,
             identity.id,
             new_member(attempt),

@@ -6,11 +6,13 @@ from uuid import UUID
 
 import structlog
 
-from integration import authority, catalogue, effects, password_changes
+from integration import effects
+from integration.authority import catalogue, keto_tuples
 from integration.db import locks, outbox
 from integration.db.tables import OutboxEffect
-from integration.email_changes import following
 from integration.errors import KleisError, UpstreamRefusedError
+from integration.members import password_changes
+from integration.members.email_changes import following
 from integration.services import Services
 from integration.tasks import events, identity, mail, reconcile, session_ends
 from integration.tasks.relay import held_lanes
@@ -105,7 +107,7 @@ def _tell_ory(
 ) -> None:
     match effect:
         case SyncAuthority():
-            authority.sync(services, identity_id)
+            keto_tuples.sync(services, identity_id)
         case SyncPermissions():
             catalogue.sync(services)
         case SyncIdentity(enable):

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from uuid import UUID
 
-from integration import catalogue
+from integration.authority import catalogue
 from integration.db import email_changes, grants, members, outbox
 from integration.ory.kratos_models import Identity
 from integration.services import Services

@@ -3,7 +3,7 @@
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from integration import elevations, grant_endings
+from integration.authority import elevations, grant_endings
 from integration.db import grants
 from integration.services import Services
 

@@ -11,12 +11,13 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from integration import catalogue, members
+from integration.authority import catalogue
 from integration.db import epochs, locks, outbox
 from integration.db import members as member_rows
 from integration.db.epochs import EDGES
-from integration.email_changes import following
 from integration.errors import BusyError, ConflictError, KleisError
+from integration.members import lifecycle
+from integration.members.email_changes import following
 from integration.ory.kratos_models import Identity
 from integration.services import Services
 from integration.tasks import drift, session_ends
@@ -191,9 +192,9 @@ def _move(services: Services, identity_id: UUID, repair: Repair) -> None:
     now = services.now()
     with services.transaction() as session:
         if isinstance(repair, ActivateMember):
-            members.verify(session, identity_id, actor=Actor.SYSTEM, now=now)
+            lifecycle.verify(session, identity_id, actor=Actor.SYSTEM, now=now)
             return
-        members.transition(
+        lifecycle.transition(
             session,
             identity_id,
             _TRIGGERS[type(repair)],
@@ -213,7 +214,7 @@ def _register(services: Services, identity: Identity) -> None:
         display_name=given.get("display_name", ""),
     )
     with services.transaction() as session:
-        members.register(
+        lifecycle.register(
             session,
             identity.id,
             new_member(attempt),

@@ -7,7 +7,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy.orm import Session
 
-from integration import effects, members
+from integration import effects
 from integration.db import (
     admin_audit,
     decisions,
@@ -23,6 +23,7 @@ from integration.db import (
 )
 from integration.db import members as member_rows
 from integration.errors import ConflictError, NotFoundError
+from integration.members import lifecycle
 from integration.services import Services
 from integration.tasks import session_upkeep
 from policies.decisions import FollowEmailChange
@@ -105,11 +106,11 @@ def forget_the_past(services: Services) -> None:
 
 
 def _expire(session: Session, identity_id: UUID, now: datetime) -> None:
-    members.expire(session, identity_id, now=now)
+    lifecycle.expire(session, identity_id, now=now)
 
 
 def _delete(session: Session, identity_id: UUID, now: datetime) -> None:
-    members.transition(
+    lifecycle.transition(
         session, identity_id, Trigger.UNVERIFIED_TOO_LONG, actor=Actor.SYSTEM, now=now
     )
 

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from integration import member_sessions, permissions
+from integration.authority import permissions
 from integration.db import member_sessions as session_rows
 from integration.db import token_families
 from integration.db.session_tables import MemberSession
@@ -17,6 +17,7 @@ from integration.errors import (
     InvalidInputError,
     UnauthenticatedError,
 )
+from integration.members import sessions
 from integration.ory.kratos_models import KratosSession
 from integration.settings import Settings
 from integration.tokens import refresh_tokens
@@ -135,12 +136,10 @@ def _row_of(
     is_known = session_rows.get(session, seen.id) is not None
     if not is_known and _is_about_to_end(session, seen):
         raise UnauthenticatedError("Please log in.", detail="session about to end")
-    row = member_sessions.see(
-        session, seen, address=client.address, user_agent=client.user_agent, now=now
-    )
+    row = sessions.see(session, seen, address=client.address, user_agent=client.user_agent, now=now)
     if row.ended_at is not None or row.expires_at <= now:
         raise UnauthenticatedError("Please log in.", detail="session ended")
-    member_sessions.require_good(
+    sessions.require_good(
         row,
         holder.member,
         aal=seen.authenticator_assurance_level,

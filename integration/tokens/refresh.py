@@ -10,9 +10,11 @@ from datetime import UTC, datetime
 
 from sqlalchemy.orm import Session
 
-from integration import effects, member_sessions, permissions
+from integration import effects
+from integration.authority import permissions
 from integration.db import security_events, token_families
 from integration.db.token_families import LockedFamily
+from integration.members import sessions
 from integration.settings import Settings
 from integration.tokens import dpop, refresh_tokens
 from integration.tokens.clients import Client
@@ -188,9 +190,7 @@ def _follow(
     if not decision.ends_session:
         return
     token_families.end(session, token.family_id, reason=decision.code, now=now)
-    member_sessions.end(
-        session, family.identity_id, family.session_id, reason=decision.code, now=now
-    )
+    sessions.end(session, family.identity_id, family.session_id, reason=decision.code, now=now)
     facts = {"session_id": str(family.session_id), "application": family.application}
     kind = Kind.REFRESH_TOKEN_REUSED if decision.is_theft else Kind.SESSIONS_ENDED
     sender = {"address": client.address, "user_agent": client.user_agent[:256]}

@@ -5,9 +5,9 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from integration import member_sessions
 from integration.db import member_sessions as session_rows
 from integration.db import token_families
+from integration.members import sessions
 from integration.tokens.access import Claims
 from integration.tokens.refresh_tokens import RefreshToken
 
@@ -25,7 +25,7 @@ def revoke_refresh_token(session: Session, token: RefreshToken, *, now: datetime
         return False
     token_families.end(session, token.family_id, reason=_REASON, now=now)
     if not token_families.others_live(session, family.session_id, token.family_id, now=now):
-        member_sessions.end(session, family.identity_id, family.session_id, reason=_REASON, now=now)
+        sessions.end(session, family.identity_id, family.session_id, reason=_REASON, now=now)
     return True
 
 
@@ -34,6 +34,4 @@ def revoke_access_token(session: Session, claims: Claims, *, now: datetime) -> b
     row = session_rows.get(session, claims.session_id)
     if row is None or row.identity_id != claims.identity_id:
         return False
-    return member_sessions.end(
-        session, claims.identity_id, claims.session_id, reason=_REASON, now=now
-    )
+    return sessions.end(session, claims.identity_id, claims.session_id, reason=_REASON, now=now)

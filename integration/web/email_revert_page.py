@@ -6,8 +6,8 @@ from fastapi import APIRouter, Form
 from fastapi.responses import Response
 
 from integration.dependencies import UsesServices
-from integration.email_changes import asking, tickets
 from integration.errors import ConflictError, NotFoundError
+from integration.members.email_changes import asking, tickets
 from integration.web.page_route import PageRoute
 from integration.web.rendering import page
 from policies.email_changes import State

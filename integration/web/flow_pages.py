@@ -5,9 +5,9 @@ from dataclasses import replace
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from integration import session_callers
 from integration.dependencies import UsesServices
 from integration.errors import KleisError, SecondFactorNeededError
+from integration.members import callers
 from integration.ory.kratos_flows import Flow, FlowKind, Refusal, Ui
 from integration.services import Services
 from integration.web import addresses, headings
@@ -82,7 +82,7 @@ def find(
 
 def _owes_second_factor(request: Request, services: Services) -> bool:
     try:
-        session_callers.of_session(services, request.headers)
+        callers.of_session(services, request.headers)
     except SecondFactorNeededError:
         return True
     except KleisError:

@@ -8,7 +8,6 @@ from uuid import UUID
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
 
-from integration import member_sessions, session_callers
 from integration.db import member_sessions as session_rows
 from integration.db.session_tables import MemberSession
 from integration.dependencies import Transaction, UsesServices
@@ -17,8 +16,9 @@ from integration.errors import (
     SecondFactorNeededError,
     UnauthenticatedError,
 )
+from integration.members import callers, sessions
+from integration.members.callers import Caller
 from integration.services import Services
-from integration.session_callers import Caller
 from integration.web import form_tokens
 from integration.web.page_route import PageRoute
 from integration.web.rendering import page, redirect
@@ -76,7 +76,7 @@ def end_sessions(
         )
     now = services.now()
     if session_id is None:
-        member_sessions.end_others(
+        sessions.end_others(
             session,
             caller.member.identity_id,
             but=caller.session_id,
@@ -86,7 +86,7 @@ def end_sessions(
     else:
         known = session_rows.get(session, session_id)
         if known is not None and known.identity_id == caller.member.identity_id:
-            member_sessions.end(session, known.identity_id, session_id, reason="revoked", now=now)
+            sessions.end(session, known.identity_id, session_id, reason="revoked", now=now)
     return redirect(_ADDRESS)
 
 
@@ -94,7 +94,7 @@ def _caller(request: Request, services: Services) -> Caller | Response:
     """Return who looks, or where to send the browser first."""
     back = {"return_to": f"{str(services.settings.public_url).rstrip('/')}{_ADDRESS}"}
     try:
-        return session_callers.of_session(services, request.headers)
+        return callers.of_session(services, request.headers)
     except UnauthenticatedError:
         return redirect(f"/login?{urlencode(back)}")
     except SecondFactorNeededError:

@@ -13,11 +13,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from integration import members
 from integration.db import member_sessions
 from integration.db import signing_keys as key_rows
 from integration.db.token_tables import SigningKey
 from integration.errors import InvalidInputError
+from integration.members import lifecycle
 from integration.tokens import access, issuing, jwk, key_sealing
 from policies.authority import Role
 from policies.lifecycle import Actor, Trigger
@@ -253,7 +253,7 @@ def test_garbage_is_refused(api, token):
 
 def test_a_deleted_members_token_is_worth_nothing(services, api, ada):
     with services.transaction() as session:
-        members.transition(
+        lifecycle.transition(
             session,
             ada.identity_id,
             Trigger.ADMIN_DELETION,
@@ -266,7 +266,7 @@ def test_a_deleted_members_token_is_worth_nothing(services, api, ada):
 def test_a_role_change_makes_older_tokens_say_too_much(services, ring, api, clock):
     boss = somebody(services, ring, Role.ADMIN)
     with services.transaction() as session:
-        members.assign_role(session, boss.identity_id, Role.USER, now=services.now())
+        lifecycle.assign_role(session, boss.identity_id, Role.USER, now=services.now())
     assert is_refused(api, boss.tokens.access_token)
     again = refreshed(api, boss.tokens.refresh_token)
     assert said(again)["roles"] == ["user"]
@@ -278,7 +278,7 @@ def test_a_role_that_went_and_came_back_does_not_revive_a_token(services, ring, 
     clock.advance(timedelta(seconds=2))
     for role in (Role.USER, Role.ADMIN):
         with services.transaction() as session:
-            members.assign_role(session, boss.identity_id, role, now=services.now())
+            lifecycle.assign_role(session, boss.identity_id, role, now=services.now())
     assert is_refused(api, boss.tokens.access_token)
     assert api.get("/api/me", headers=bearer(refreshed(api, boss.tokens.refresh_token))).is_success
 

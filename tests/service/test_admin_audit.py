@@ -3,9 +3,9 @@
 from datetime import timedelta
 from uuid import uuid4
 
-from integration import members
 from integration.db import admin_audit
 from integration.db.audit_tables import AdminAudit
+from integration.members import lifecycle
 from integration.tasks import sweeps
 from policies.authority import Role
 from policies.lifecycle import Actor, Trigger
@@ -46,9 +46,11 @@ def test_what_is_written_while_a_member_is_deleted_is_emptied_by_the_sweep(servi
     attempt = RegistrationAttempt("ada@example.test", "ada-77", "Ada", "L", "Ada")
     with services.transaction() as session:
         now = services.now()
-        members.adopt(session, identity_id, new_member(attempt), Role.USER, now=now)
+        lifecycle.adopt(session, identity_id, new_member(attempt), Role.USER, now=now)
         session.add(a_call(identity_id, now))
-        members.transition(session, identity_id, Trigger.ADMIN_DELETION, actor=Actor.ADMIN, now=now)
+        lifecycle.transition(
+            session, identity_id, Trigger.ADMIN_DELETION, actor=Actor.ADMIN, now=now
+        )
     [written_before] = calls_about(services, identity_id)
     assert "ada-77" not in str(written_before.after)
 

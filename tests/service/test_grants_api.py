@@ -7,14 +7,15 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import select
 
-from integration import elevations, grants, members, permissions, roles
-from integration.admins import THE_OPERATOR, Admin
+from integration.authority import elevations, grants, permissions
+from integration.authority.admins import THE_OPERATOR, Admin
+from integration.authority.grants import Rules
 from integration.db import api_keys, authority_audit, epochs
 from integration.db import grants as rows
 from integration.db.authority_audit import By, Filter
 from integration.db.tables import OutboxEffect
 from integration.errors import ConflictError, ForbiddenError, KleisError
-from integration.grants import Rules
+from integration.members import lifecycle, roles
 from integration.tasks import expiry
 from policies.authority import Role
 from policies.elevations import ElevationState
@@ -36,7 +37,7 @@ def join(services):
         name = f"m{identity_id.hex[:12]}"
         attempt = RegistrationAttempt(email=f"{name}@example.test", username=name)
         with services.transaction() as session:
-            members.adopt(session, identity_id, new_member(attempt), role, now=services.now())
+            lifecycle.adopt(session, identity_id, new_member(attempt), role, now=services.now())
         return identity_id
 
     return join
@@ -281,7 +282,7 @@ def test_who_is_not_active_is_granted_nothing_and_who_is_banned_keeps_nothing(
     member, call = join(), key("permissions:write")
     made = call("POST", GRANTS, json=wish(member)).json()
     with services.transaction() as session:
-        members.transition(
+        lifecycle.transition(
             session, member, Trigger.SEVERE_VIOLATION, actor=Actor.ADMIN, now=clock.now
         )
     assert call("GET", f"{GRANTS}/{made['id']}").json()["state"] == "revoked"

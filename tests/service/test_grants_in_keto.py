@@ -11,12 +11,13 @@ from uuid import UUID, uuid4
 import pytest
 from pydantic import AnyHttpUrl
 
-from integration import authority, catalogue, grants, members, permissions
-from integration.admins import THE_OPERATOR
+from integration.authority import catalogue, grants, keto_tuples, permissions
+from integration.authority.admins import THE_OPERATOR
+from integration.authority.grants import Rules
 from integration.db import epochs
 from integration.db import grants as rows
 from integration.errors import ConflictError, KleisError
-from integration.grants import Rules
+from integration.members import lifecycle
 from integration.services import Services, make_services
 from policies.authority import Role
 from policies.grants import Wish
@@ -56,7 +57,7 @@ def join(services, role=Role.USER) -> UUID:
     name = f"m{identity_id.hex[:12]}"
     attempt = RegistrationAttempt(email=f"{name}@example.test", username=name)
     with services.transaction() as session:
-        members.adopt(session, identity_id, new_member(attempt), role, now=services.now())
+        lifecycle.adopt(session, identity_id, new_member(attempt), role, now=services.now())
     settle(services, identity_id)
     return identity_id
 
@@ -65,7 +66,7 @@ def settle(services, member):
     """Settle, on a machine that may be busy: one call has less than a second."""
     for _ in range(20):
         try:
-            return authority.settle(services, member)
+            return keto_tuples.settle(services, member)
         except KleisError as error:
             refused = error
     raise refused
@@ -162,11 +163,11 @@ def test_a_suspension_closes_what_was_granted_and_its_end_opens_it(told, own_ket
     give(told, member, "content.moderate")
     for trigger, expected in ((Trigger.ADMIN_DISABLE, False), (Trigger.ADMIN_ENABLE, True)):
         with told.transaction() as session:
-            members.transition(session, member, trigger, actor=Actor.ADMIN, now=told.now())
+            lifecycle.transition(session, member, trigger, actor=Actor.ADMIN, now=told.now())
         settle(told, member)
         assert own_keto.allowed(question("content.moderate", member)) is expected
     with told.transaction() as session:
-        members.transition(
+        lifecycle.transition(
             session, member, Trigger.SEVERE_VIOLATION, actor=Actor.ADMIN, now=told.now()
         )
     settle(told, member)

@@ -18,9 +18,9 @@ import pytest
 from aiohttp import web
 from sqlalchemy import select
 
-from integration import members
 from integration.db import passwords
 from integration.db.tables import OutboxEffect
+from integration.members import lifecycle
 from integration.tasks import sweeps
 from policies.authority import Role
 from policies.lifecycle import Actor, Trigger
@@ -87,7 +87,7 @@ def member(services) -> UUID:
     identity_id = uuid4()
     attempt = RegistrationAttempt(email="ada@example.test", username="ada-77")
     with services.transaction() as session:
-        members.adopt(session, identity_id, new_member(attempt), Role.USER, now=services.now())
+        lifecycle.adopt(session, identity_id, new_member(attempt), Role.USER, now=services.now())
     return identity_id
 
 
@@ -306,7 +306,7 @@ def test_everything_about_passwords_goes_with_the_member(person, services, membe
     person.submit(GOOD + "2")
     late = person.kratos.attempt()
     with services.transaction() as session:
-        members.transition(
+        lifecycle.transition(
             session, member, Trigger.ADMIN_DELETION, actor=Actor.ADMIN, now=services.now()
         )
     assert digests(services, member) == ()

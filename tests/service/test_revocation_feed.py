@@ -13,10 +13,9 @@ import uvicorn
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 
-from integration import member_sessions as sessions
-from integration import members, password_changes
 from integration.db import epochs, member_sessions
 from integration.db import sessions as connections
+from integration.members import lifecycle, password_changes, sessions
 from integration.service import make_api
 from policies.lifecycle import Actor, Trigger
 from tests.private_stack import free_ports
@@ -109,7 +108,7 @@ def test_nobody_waits_longer_than_that(api, wait):
 
 def end_of(kind):
     def suspend(session, services, who):
-        members.transition(
+        lifecycle.transition(
             session,
             who.identity_id,
             Trigger.POLICY_VIOLATION,

@@ -11,9 +11,9 @@ import psycopg
 import pytest
 from sqlalchemy.orm import Session
 
-from integration import members
 from integration.db import epochs, member_sessions, sessions
 from integration.db import members as member_rows
+from integration.members import lifecycle
 from policies.lifecycle import Actor, Trigger
 from tests.edge_postgres import Server
 from tests.edge_stage import ask, edge_running, settings_for, upstream_running
@@ -211,7 +211,7 @@ def _hold(session: Session, member: str) -> None:
 
 
 def _suspend(session: Session, member: str) -> None:
-    members.transition(
+    lifecycle.transition(
         session, UUID(member), Trigger.ADMIN_DISABLE, actor=Actor.ADMIN, now=now(), reason="test"
     )
 

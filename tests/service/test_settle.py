@@ -5,12 +5,13 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from integration import grants, members
-from integration.admins import THE_OPERATOR
+from integration.authority import grants
+from integration.authority.admins import THE_OPERATOR
+from integration.authority.grants import Rules
 from integration.db import epochs, locks
 from integration.db import grants as rows
 from integration.db import members as member_rows
-from integration.grants import Rules
+from integration.members import lifecycle
 from integration.tasks import expiry
 from policies.authority import Role
 from policies.grants import Wish
@@ -22,7 +23,7 @@ def member(services) -> UUID:
     identity_id = uuid4()
     attempt = RegistrationAttempt(email=f"{identity_id}@example.test", username=f"m{identity_id}")
     with services.transaction() as session:
-        members.adopt(session, identity_id, new_member(attempt), Role.CREATOR, now=services.now())
+        lifecycle.adopt(session, identity_id, new_member(attempt), Role.CREATOR, now=services.now())
     return identity_id
 
 

@@ -12,13 +12,12 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import event, select, text
 
-from integration import member_sessions as sessions
-from integration import members, password_changes
 from integration.db import member_sessions
 from integration.db.security_tables import SecurityEvent
 from integration.db.tables import OutboxEffect
 from integration.db.token_tables import TokenFamily
 from integration.errors import UnauthenticatedError
+from integration.members import lifecycle, password_changes, sessions
 from integration.service import make_api
 from integration.tokens import refresh as refreshing
 from integration.tokens import refresh_tokens
@@ -203,7 +202,7 @@ def test_another_members_token_gives_only_what_is_that_members(services, ring, a
 def test_who_leaves_the_active_has_no_tokens_any_more(services, api, ada, trigger, actor):
     assert api.get("/api/me", headers=ada.bearer).status_code == 200
     with services.transaction() as session:
-        members.transition(session, ada.identity_id, trigger, actor=actor, now=services.now())
+        lifecycle.transition(session, ada.identity_id, trigger, actor=actor, now=services.now())
     assert refresh(api, ada.tokens.refresh_token).status_code == 401
     assert api.get("/api/me", headers=ada.bearer).status_code == 401
     assert is_over(services, ada)

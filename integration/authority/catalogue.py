@@ -7,12 +7,13 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from integration import admins, effects, permissions
-from integration.admins import Admin
+from integration import effects
+from integration.authority import admins, permissions
+from integration.authority.admins import Admin
+from integration.authority.refusals import expect_allowed
 from integration.db import authority_audit, epochs, outbox
 from integration.db.epochs import EDGES
 from integration.db.grant_tables import AddedPermission
-from integration.refusals import expect_allowed
 from integration.services import Services
 from policies.decisions import SyncPermissions
 from policies.permission_additions import decide_addition

@@ -10,15 +10,15 @@ from uuid import UUID, uuid4
 
 from sqlalchemy.orm import Session
 
-from integration import admins, permissions
-from integration.admins import Admin
+from integration.authority import admins, permissions
+from integration.authority.admins import Admin
+from integration.authority.grant_endings import expire_overdue, facts_of, record
+from integration.authority.refusals import refusal
 from integration.db import grants as rows
 from integration.db import members
 from integration.db.grant_tables import PermissionGrant
 from integration.db.tables import Member
 from integration.errors import ConflictError, NotFoundError
-from integration.grant_endings import expire_overdue, facts_of, record
-from integration.refusals import refusal
 from integration.settings.grants import GrantSettings
 from policies import grants as policy
 from policies.authority import Role

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from integration import grant_endings
+from integration.authority import grant_endings
 from integration.db import epochs, locks, members
 from integration.db import grants as grant_rows
 from integration.errors import UpstreamUnavailableError

@@ -6,12 +6,14 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from integration import admins, effects, members, permissions
-from integration.admins import Admin
+from integration import effects
+from integration.authority import admins, permissions
+from integration.authority.admins import Admin
+from integration.authority.refusals import refusal
 from integration.db import authority_audit, role_holders
 from integration.db import members as rows
 from integration.errors import NotFoundError
-from integration.refusals import refusal
+from integration.members import lifecycle
 from policies.authority import Role
 from policies.decisions import Deny
 from policies.lifecycle import Status
@@ -61,7 +63,7 @@ def assign(
     if isinstance(decision, Deny):
         raise refusal(decision)
     if before is not role:
-        members.assign_role(session, subject_id, role, now=now)
+        lifecycle.assign_role(session, subject_id, role, now=now)
         effects.record(session, subject_id, decision.effects, now=now)
         authority_audit.record(
             session,

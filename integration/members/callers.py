@@ -7,11 +7,11 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from integration import member_sessions
 from integration.db import callers
 from integration.db.session_tables import MemberSession
 from integration.db.tables import Member, Profile
 from integration.errors import ForbiddenError, UnauthenticatedError, UpstreamUnavailableError
+from integration.members import sessions
 from integration.ory.kratos_models import KratosSession
 from integration.services import Services
 from policies.decisions import Deny
@@ -66,7 +66,7 @@ def of_session(services: Services, headers: Mapping[str, str]) -> SessionCaller:
     seen = kratos_session(services, headers)
     with services.transaction() as session:
         caller, known = admit(session, services, seen, headers)
-    member_sessions.note_use(services, known)
+    sessions.note_use(services, known)
     return caller
 
 
@@ -92,7 +92,7 @@ def admit(
     """
     member, profile, known = callers.look_up(session, seen.identity.id, seen.id)
     if known is None:
-        known = member_sessions.see(
+        known = sessions.see(
             session,
             seen,
             address=headers.get(_CLIENT, ""),
@@ -127,7 +127,7 @@ def let_in(
         raise ForbiddenError(reason.text, detail=reason.code)
     if member is None or profile is None:
         raise UpstreamUnavailableError("Your account is still being set up.")
-    member_sessions.require_good(
+    sessions.require_good(
         known,
         member,
         aal=aal,

@@ -10,7 +10,8 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from integration import effects, grant_endings
+from integration import effects
+from integration.authority import grant_endings
 from integration.db import epochs, flows, inbox, member_sessions, members
 from integration.db.tables import Member
 from integration.errors import ConflictError, NotFoundError

@@ -9,12 +9,13 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from integration import effects, member_sessions
+from integration import effects
 from integration.db import email_changes, epochs, members, security_events
 from integration.db.email_change_tables import EmailChange
 from integration.db.tables import Member
-from integration.email_changes import tickets
 from integration.errors import ConflictError
+from integration.members import sessions
+from integration.members.email_changes import tickets
 from integration.settings import Settings
 from policies.decisions import (
     Effect,
@@ -143,7 +144,7 @@ def revert(session: Session, change_id: UUID, *, now: datetime) -> EmailChange:
     session.flush()
     change.state = State.REVERTING
     session.flush()
-    member_sessions.end_all(session, identity_id, reason="email_reverted", now=now)
+    sessions.end_all(session, identity_id, reason="email_reverted", now=now)
     follows = (FollowEmailChange(), ForgetCredentials(before=now.isoformat()))
     effects.record(session, identity_id, follows, now=now)
     security_events.record(session, identity_id, Kind.PASSWORD_REMOVED, {}, now)

@@ -10,10 +10,10 @@ from uuid import UUID
 
 import structlog
 
-from integration import password_changes
 from integration.db import email_changes, locks, members
-from integration.email_changes import following, recording, tickets
 from integration.errors import ConflictError, DeniedError, KleisError, NotFoundError
+from integration.members import password_changes
+from integration.members.email_changes import following, recording, tickets
 from integration.ory.own_edge import AskingClient, FlowAnswer
 from integration.rules import registration_rules
 from integration.services import Services

@@ -9,16 +9,17 @@ from uuid import UUID, uuid4
 
 from sqlalchemy.orm import Session
 
-from integration import admins, effects, grants, permissions
-from integration.admins import Admin
+from integration import effects
+from integration.authority import admins, grants, permissions
+from integration.authority.admins import Admin
+from integration.authority.grants import Rules
+from integration.authority.refusals import expect_allowed, refusal
 from integration.db import authority_audit, members
 from integration.db import elevations as rows
 from integration.db.authority_audit import SYSTEM, By
 from integration.db.grant_tables import Elevation, PermissionGrant
 from integration.db.tables import Member
 from integration.errors import ConflictError, NotFoundError
-from integration.grants import Rules
-from integration.refusals import expect_allowed, refusal
 from policies import elevations as policy
 from policies.decisions import Deny
 from policies.elevations import ElevationState

@@ -2,10 +2,10 @@
 
 from uuid import UUID
 
-from integration import factor_enrolment
 from integration.db import email_changes, members, security_events
-from integration.email_changes import recording
 from integration.errors import ConflictError, UpstreamUnavailableError
+from integration.members import factor_enrolment
+from integration.members.email_changes import recording
 from integration.ory.kratos_models import Identity
 from integration.services import Services
 from policies.email_changes import (

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from integration import permissions
+from integration.authority import permissions
 from integration.db import grants, members
 from integration.db.authority_audit import OPERATOR, By
 from policies.authority import Role

@@ -1,0 +1,1 @@
+"""Who may do what, and until when: roles' permissions, grants, elevations, and Keto's tuples."""

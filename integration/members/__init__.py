@@ -1,0 +1,1 @@
+"""The people: their lifecycle, roles, sessions, passwords, second factors and addresses."""
