@@ -19,7 +19,6 @@ from policies.grants import Wish
 from policies.registration import RegistrationAttempt, new_member
 from tests.keto.server import KetoServer, keto_running
 
-
 _BUSY = """
     SELECT count(*) FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idle'
