@@ -201,6 +201,7 @@ def _move(services: Services, identity_id: UUID, repair: Repair) -> None:
             actor=Actor.SYSTEM,
             reason="admin_api",
             now=now,
+            is_done=True,
         )
 
 
