@@ -47,6 +47,7 @@ from integration.api import (
     tokens,
     well_known,
 )
+from integration.bounded_bodies import BoundedBodies
 from integration.services import Services, make_services
 from integration.settings import Settings
 from integration.web import pages
@@ -106,6 +107,7 @@ def make_api(services: Services) -> FastAPI:
         app.include_router(module.router)
     app.include_router(pages.router)
     app.middleware("http")(_log_request)
+    app.add_middleware(BoundedBodies, most=services.settings.max_body_bytes)
     return app
 
 
@@ -124,6 +126,8 @@ def make_hooks(services: Services) -> FastAPI:
         app.include_router(module.router)
     app.get("/health/alive")(health.alive)
     app.middleware("http")(_log_request)
+    # The largest tells what an import made, in other words than the import's.
+    app.add_middleware(BoundedBodies, most=4 * services.settings.max_import_bytes)
     return app
 
 
