@@ -117,10 +117,8 @@ class Refreshing:
     def __call__(self, chance: random.Random) -> None:
         number = chance.randrange(self._families)
         token = self._newest.pop(number, None) or first_token(number)
-        signer, now = self._ring.signer(), self._services.now()
         client = Client("192.0.2.1", AGENT)
-        with self._services.transaction() as session:
-            made = refresh.refresh(session, signer, token, client, now=now)
+        made = refresh.refresh(self._services, self._ring.signer(), token, client)
         if isinstance(made, Tokens):
             following = refresh_tokens.parse(made.refresh_token)
             assert following is not None

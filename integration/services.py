@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from integration.db import locks, sessions
 from integration.db.sessions import Bell, Ring, SessionFactory
+from integration.db.statements import Statements
 from integration.doorbell import Doorbell, check_broker, make_celery
 from integration.epoch_channel import EpochBell
 from integration.ory.keto import Keto
@@ -32,6 +33,7 @@ class Services:
     settings: Settings
     engine: Engine
     session_factory: SessionFactory
+    statements: Statements
     kratos: Kratos
     flows: KratosFlows
     keto: Keto
@@ -49,6 +51,7 @@ class Services:
 
     def close(self) -> None:
         self.keto.close()
+        self.statements.close()
         self.engine.dispose()
 
 
@@ -69,6 +72,11 @@ def make_services(settings: Settings, *, pool_size: int = 10) -> Services:
         settings=settings,
         engine=engine,
         session_factory=sessions.make_session_factory(engine),
+        statements=Statements(
+            settings.database_url.get_secret_value(),
+            timeout=settings.database_timeout,
+            pool_size=pool_size,
+        ),
         kratos=Kratos(admin=client(settings.kratos_admin_url), public=public),
         flows=KratosFlows(public),
         keto=Keto(
