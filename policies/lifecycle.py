@@ -227,6 +227,11 @@ def effects_of(walk: Sequence[Transition]) -> tuple[Effect, ...]:
     return tuple(reversed(dict.fromkeys(reversed(effects))))
 
 
+def leads_out_of_active(trigger: Trigger) -> bool:
+    """Tell whether an active member that takes this arrow is active no more."""
+    return (Status.ACTIVE, trigger) in _ARROWS
+
+
 def may_have_session(status: Status | None) -> bool:
     """Tell whether somebody in this state may be logged in."""
     return status is Status.ACTIVE

@@ -35,7 +35,7 @@ class Identity(BaseModel):
     metadata_public: Metadata = None
     verifiable_addresses: list[Address] | None = None
     created_at: AwareDatetime
-    # By type. Kratos shows it of a single identity, not in lists.
+    # By type. Kratos shows it of a single identity; in lists only where it is asked to.
     credentials: dict[str, Any] | None = None
 
     @property

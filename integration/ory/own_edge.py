@@ -182,7 +182,7 @@ class OwnEdge:
             answer = self._http.request(method, path, headers=headers, **options)
         except httpx.TransportError as error:
             raise UpstreamUnavailableError(
-                "An identity service did not answer.", detail=f"{method} {path}: {error!r}"
+                "An identity service did not answer.", detail=f"{method} {signed}: {error!r}"
             ) from error
         if answer.is_server_error:
             raise UpstreamUnavailableError(

@@ -259,6 +259,17 @@ def test_a_revoked_grant_counts_no_more_and_is_revoked_once(services, key, join,
     assert call("DELETE", f"{GRANTS}/{uuid4()}").status_code == 404
 
 
+def test_an_end_that_the_database_reads_and_nobody_else_is_refused(services, key, join):
+    member, call = join(), key("permissions:write")
+    made = call("POST", GRANTS, json=wish(member)).json()
+    for end in ("9999-12-31T23:59:59-12:00", "9999-12-31T23:59:59Z"):
+        new = wish(join(), expires_at=end)
+        assert kind(call("POST", GRANTS, json=new)) == "expiry_too_far"
+        renewed = call("PATCH", f"{GRANTS}/{made['id']}", json={"expires_at": end})
+        assert kind(renewed) == "expiry_too_far"
+    assert call("GET", GRANTS).status_code == 200
+
+
 def test_a_renewal_moves_the_end_and_a_grant_that_ended_has_none(services, key, join, clock):
     member, call = join(), key("permissions:write")
     until = clock.now + HOUR

@@ -29,6 +29,7 @@ from policies.reconciliation import (
     Repair,
     RepairAuthority,
     RepairIdentity,
+    RepairSecondFactor,
     RepairSessions,
     SuspendMember,
     decide_repairs,
@@ -110,6 +111,18 @@ CASES: dict[str, tuple[Facts, tuple[Repair, ...]]] = {
     "a new address that nobody told us of": (
         with_identity(ACTIVE, address_waits=True),
         (FinishEmailChange(),),
+    ),
+    "a second factor that nobody told us of": (
+        with_identity(ACTIVE, has_second_factor=True),
+        (RepairSecondFactor(),),
+    ),
+    "a second factor that Kratos has no more": (
+        replace(ACTIVE, member=MemberFacts(Status.ACTIVE, Role.USER, second_factor=True)),
+        (RepairSecondFactor(),),
+    ),
+    "disabled in Kratos, with a second factor": (
+        with_identity(ACTIVE, enabled=False, has_second_factor=True),
+        (SuspendMember(), RepairSecondFactor()),
     ),
     "active but disabled in Kratos": (with_identity(ACTIVE, enabled=False), (SuspendMember(),)),
     "metadata out of date": (
