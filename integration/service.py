@@ -57,7 +57,10 @@ log = structlog.get_logger()
 _TITLE = "Kleis"
 _VERSION = "1"
 _SUMMARY = "The identity layer on Ory Kratos and Ory Keto"
+# The first that matches answers, so what is called most comes first.
 _ROUTED = (
+    tokens,
+    revocations,
     health,
     well_known,
     jwks,
@@ -72,8 +75,6 @@ _ROUTED = (
     flows,
     admin_authority,
     permissions,
-    tokens,
-    revocations,
 )
 _HOOKS = (
     registration,

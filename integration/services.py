@@ -18,6 +18,7 @@ from integration.ory.keto import Keto
 from integration.ory.kratos import Kratos
 from integration.ory.kratos_flows import KratosFlows
 from integration.ory.own_edge import OwnEdge
+from integration.ory.session_check import SessionCheck
 from integration.ory.transport import make_client
 from integration.settings import Settings
 
@@ -35,6 +36,7 @@ class Services:
     session_factory: SessionFactory
     statements: Statements
     kratos: Kratos
+    session_check: SessionCheck
     flows: KratosFlows
     keto: Keto
     edge: OwnEdge
@@ -52,6 +54,7 @@ class Services:
     def close(self) -> None:
         self.keto.close()
         self.statements.close()
+        self.session_check.close()
         self.engine.dispose()
 
 
@@ -78,6 +81,11 @@ def make_services(settings: Settings, *, pool_size: int = 10) -> Services:
             pool_size=pool_size,
         ),
         kratos=Kratos(admin=client(settings.kratos_admin_url), public=public),
+        session_check=SessionCheck(
+            str(settings.kratos_public_url),
+            timeout=settings.upstream_timeout,
+            connect_timeout=settings.connect_timeout,
+        ),
         flows=KratosFlows(public),
         keto=Keto(
             read=client(settings.keto_read_url),

@@ -9,7 +9,6 @@ from uuid import UUID
 
 import structlog
 from fastapi import APIRouter, Depends, Request, Response
-from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from integration.api.clients import CallingClient
@@ -165,7 +164,8 @@ def _revoke(services: Services, key_ring: KeyRing, token: str) -> None:
 
 
 def _answer(services: Services, made: Tokens) -> Response:
-    return JSONResponse(view(services, made).model_dump(mode="json"), headers=NO_STORE)
+    said = view(services, made).model_dump_json()
+    return Response(said, headers=NO_STORE, media_type="application/json")
 
 
 def view(services: Services, made: Tokens) -> TokensView:
