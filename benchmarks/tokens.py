@@ -1,8 +1,9 @@
 """What tokens cost, as ratios of one run, in a stack of its own.
 
 * An access token for a session beside one `whoami` of the same Kratos: what issuing adds to it.
-* A refresh, with the service's own code, beside the same update of the same row done raw, by as
-  many connections.
+* A refresh, with the service's own code, beside the same update of the same row done raw. Both by
+  the same number of connections in the same number of processes, both prepared, both committed and
+  flushed one by one. The session was last used a while ago, as in life: a refresh notes that too.
 * The slowest refreshes of a million living families beside those of ten thousand.
 
     python -m benchmarks.tokens [--seconds 3] [--families 1000000] [--connections 4]
@@ -13,14 +14,18 @@ import hashlib
 import itertools
 import json
 import logging
+import multiprocessing
 import random
 import statistics
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import httpx
@@ -41,12 +46,13 @@ from tests.private_stack import PrivateStack
 FEW = 10_000
 ROUNDS = 3
 AGENT = "benchmark/1.0"
+CLIENT = Client("192.0.2.1", AGENT)
 # As `md5` and `sha256` of PostgreSQL make them, so that nobody has to carry a million of them over.
 _FILL = """
 INSERT INTO member_sessions (session_id, identity_id, started_at, authenticated_at, expires_at,
     methods, aal, last_activity_at)
 SELECT md5('s' || n)::uuid, %(member)s, now(), now(), now() + interval '7 days',
-    '{password}', 'aal1', now()
+    '{password}', 'aal1', now() - interval '15 minutes'
 FROM generate_series(%(first)s, %(last)s) AS n;
 INSERT INTO token_families (id, session_id, identity_id, application, generation, current_hash,
     client_hash, created_at, expires_at)
@@ -86,60 +92,87 @@ def fill(database_url: str, member: str, first: int, last: int) -> None:
         connection.execute(_FILL.encode(), values)
 
 
-def loops(work: Callable[[random.Random], None], *, seconds: float, threads: int) -> list[float]:
-    """Return the milliseconds of each piece of work done by so many threads without a pause."""
-    waits: list[float] = []
-
-    def one(seed: int) -> None:
-        mine, chance, end = [], random.Random(seed), time.perf_counter() + seconds
-        while (started := time.perf_counter()) < end:
-            work(chance)
-            mine.append((time.perf_counter() - started) * 1000)
-        waits.extend(mine)
-
-    workers = [threading.Thread(target=one, args=(number,)) for number in range(threads)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    return waits
-
-
 class Refreshing:
-    """Refreshes of random families, each with the newest token it has."""
+    """Refreshes of some families, each with the newest token it has."""
 
-    def __init__(self, services: Services, families: int) -> None:
+    def __init__(self, services: Services, ring: KeyRing) -> None:
         self._services = services
-        self._families = families
-        self._ring = KeyRing(services.settings, services.transaction, services.now)
+        self._ring = ring
         self._newest: dict[int, RefreshToken] = {}
 
-    def __call__(self, chance: random.Random) -> None:
-        number = chance.randrange(self._families)
-        token = self._newest.pop(number, None) or first_token(number)
-        signer, now = self._ring.signer(), self._services.now()
-        client = Client("192.0.2.1", AGENT)
-        with self._services.transaction() as session:
-            made = refresh.refresh(session, signer, token, client, now=now)
-        if isinstance(made, Tokens):
-            following = refresh_tokens.parse(made.refresh_token)
-            assert following is not None
-            self._newest[number] = following
+    def __call__(self, number: int) -> None:
+        token = self._newest.get(number) or first_token(number)
+        made = refresh.refresh(self._services, self._ring.signer(), token, CLIENT)
+        if not isinstance(made, Tokens):
+            raise TypeError(f"family {number}: {made}")
+        following = refresh_tokens.parse(made.refresh_token)
+        assert following is not None
+        self._newest[number] = following
 
 
 class Raw:
     """The same update of the same rows, without anything around it."""
 
-    def __init__(self, database_url: str, families: int) -> None:
-        self._url = database_url
-        self._families = families
-        self._own = threading.local()
+    def __init__(self, database_url: str) -> None:
+        self._connection = psycopg.connect(database_url, autocommit=True)
 
-    def __call__(self, chance: random.Random) -> None:
-        if not hasattr(self._own, "connection"):
-            self._own.connection = psycopg.connect(self._url, autocommit=True)
-        some = family(chance.randrange(self._families))
-        self._own.connection.execute(_RAW, (b"x" * 32, refresh_tokens.client_hash(AGENT), some))
+    def __call__(self, number: int) -> None:
+        values = (b"x" * 32, refresh_tokens.client_hash(AGENT), family(number))
+        self._connection.execute(_RAW, values, prepare=True)
+
+
+def timed(work: Callable[[int], None], numbers: Iterator[int], seconds: float) -> list[float]:
+    """Return the milliseconds of each piece of work done without a pause."""
+    waits, end = [], time.perf_counter() + seconds
+    while (started := time.perf_counter()) < end:
+        work(next(numbers))
+        waits.append((time.perf_counter() - started) * 1000)
+    return waits
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one process does: so many threads, each with families of its own."""
+
+    settings: dict[str, str]
+    families: range
+    seconds: float
+    threads: int
+    first: int
+    of: int
+
+    def numbers(self, thread: int) -> Iterator[int]:
+        """Yield families at random, of all those that fall to one thread."""
+        mine = self.families[self.first + thread :: self.of]
+        chance = random.Random(mine[0])
+        while True:
+            yield chance.choice(mine)
+
+
+def run_share(share: Share, start: Any, results: Any) -> None:
+    """Work in turns, raw and whole, each begun by all processes at once."""
+    quiet()
+    settings = settings_from(share.settings)
+    services = make_services(settings)
+    ring = KeyRing(services.settings, services.transaction, services.now)
+    url = settings.database_url.get_secret_value()
+    threads = range(share.threads)
+    works: dict[str, list[Callable[[int], None]]] = {
+        "raw": [Raw(url) for _ in threads],
+        "whole": [Refreshing(services, ring) for _ in threads],
+    }
+    numbers = [share.numbers(thread) for thread in threads]
+    with ThreadPoolExecutor(share.threads) as pool:
+        for _ in range(ROUNDS):
+            for name, of_threads in works.items():
+                start.wait()
+                found = pool.map(timed, of_threads, numbers, [share.seconds] * share.threads)
+                results.put((name, [wait for waits in found for wait in waits]))
+    services.close()
+
+
+def quiet() -> None:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
 
 
 def issuing(stack: PrivateStack, seconds: float) -> None:
@@ -193,20 +226,42 @@ def ending(client: httpx.Client, tokens: str, headers: dict[str, str]) -> None:
     say(f"the end of a session reaches who waits for it {heard[0] - ended:+.2f} s after its answer")
 
 
-def refreshing(services: Services, url: str, families: int, options: argparse.Namespace) -> float:
-    """Print how refreshes compare with raw updates; return their p99 in milliseconds."""
-    ours, raw = Refreshing(services, families), Raw(url, families)
-    ratios, waits = [], []
+def refreshing(
+    settings: dict[str, str], families: range, options: argparse.Namespace, *, processes: int
+) -> float:
+    """Print how refreshes compare with raw updates; return their p99 in milliseconds.
+
+    Args:
+        families: Never refreshed before.
+    """
+    context = multiprocessing.get_context("spawn")
+    start, results = context.Barrier(processes), context.Queue()
+    threads, connections = options.connections // processes, options.connections
+    shares = [
+        Share(settings, families, options.seconds, threads, number * threads, connections)
+        for number in range(processes)
+    ]
+    working = [context.Process(target=run_share, args=(each, start, results)) for each in shares]
+    for process in working:
+        process.start()
+    waits: dict[str, list[float]] = {"raw": [], "whole": []}
+    counts: dict[str, list[int]] = {"raw": [], "whole": []}
     for _ in range(ROUNDS):
-        plain = loops(raw, seconds=options.seconds, threads=options.connections)
-        whole = loops(ours, seconds=options.seconds, threads=options.connections)
-        ratios.append(len(whole) / len(plain))
-        waits += whole
-    p50, p99 = statistics.median(waits), percentile(waits, 99)
+        for _name in waits:
+            found = [results.get(timeout=60 + options.seconds) for _ in working]
+            name = found[0][0]
+            counts[name].append(sum(len(mine) for _, mine in found))
+            waits[name] += [wait for _, mine in found for wait in mine]
+    for process in working:
+        process.join()
+    ratios = [whole / raw for whole, raw in zip(counts["whole"], counts["raw"], strict=True)]
+    a_second = {name: sum(each) / ROUNDS / options.seconds for name, each in counts.items()}
+    p50, p99 = statistics.median(waits["whole"]), percentile(waits["whole"], 99)
     say(
-        f"{families} families: a refresh is {statistics.median(ratios):.2f} of a raw update"
-        f" ({len(waits) / ROUNDS / options.seconds:.0f} a second, p50 {p50:.1f} ms,"
-        f" p99 {p99:.1f} ms)"
+        f"{families.stop} families, {processes} process(es): a refresh is"
+        f" {statistics.median(ratios):.2f} of a raw update ({a_second['whole']:.0f} of"
+        f" {a_second['raw']:.0f} a second, p50 {p50:.1f} of"
+        f" {statistics.median(waits['raw']):.1f} ms, p99 {p99:.1f} ms)"
     )
     return p99
 
@@ -217,26 +272,27 @@ def main() -> None:
     parser.add_argument("--families", type=int, default=1_000_000)
     parser.add_argument("--connections", type=int, default=4)
     options = parser.parse_args()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    quiet()
     with tempfile.TemporaryDirectory() as name:
         stack = PrivateStack(Path(name), {"KLEIS_LOG_LEVEL": "warning"})
         try:
             stack.start()
             issuing(stack, options.seconds)
-            settings = settings_from(json.loads((stack.home / "settings.json").read_text()))
-            services = make_services(settings)
-            url = settings.database_url.get_secret_value()
+            settings = json.loads((stack.home / "settings.json").read_text())
+            url = settings["KLEIS_DATABASE_URL"]
             with psycopg.connect(url) as connection:
                 row = connection.execute(
                     "select identity_id from members where status = 'active' limit 1"
                 ).fetchone()
             assert row is not None
             fill(url, str(row[0]), 0, FEW - 1)
-            few = refreshing(services, url, FEW, options)
-            fill(url, str(row[0]), FEW, options.families - 1)
-            many = refreshing(services, url, options.families, options)
-            say(f"p99 of {options.families} families: {many / few:.2f} x that of {FEW}")
-            services.close()
+            few = refreshing(settings, range(FEW), options, processes=1)
+            most = options.families
+            fill(url, str(row[0]), FEW, most - 1)
+            many = refreshing(settings, range(FEW, most), options, processes=1)
+            say(f"p99 of {most} families: {many / few:.2f} x that of {FEW}")
+            fill(url, str(row[0]), most, most + FEW - 1)
+            refreshing(settings, range(most, most + FEW), options, processes=2)
         finally:
             stack.close()
 

@@ -8,14 +8,14 @@ import asyncio
 import signal
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import FrameType
 from typing import Any
 
 import structlog
 import uvicorn
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI
 
 from hooks import (
     admin,
@@ -51,6 +51,7 @@ from integration.api import (
     tokens,
     well_known,
 )
+from integration.api.request_log import RequestLog
 from integration.bounded_bodies import BoundedBodies
 from integration.services import Services, make_services
 from integration.settings import Settings
@@ -58,11 +59,13 @@ from integration.web import pages
 
 log = structlog.get_logger()
 
-_REQUEST_ID = "x-request-id"
 _TITLE = "Kleis"
 _VERSION = "1"
 _SUMMARY = "The identity layer on Ory Kratos and Ory Keto"
+# The first that matches answers, so what is called most comes first.
 _ROUTED = (
+    tokens,
+    revocations,
     health,
     well_known,
     jwks,
@@ -81,8 +84,6 @@ _ROUTED = (
     admin_authority,
     admin_appeals,
     permissions,
-    tokens,
-    revocations,
 )
 _HOOKS = (
     registration,
@@ -114,8 +115,8 @@ def make_api(services: Services) -> FastAPI:
     for module in _ROUTED:
         app.include_router(module.router)
     app.include_router(pages.router)
-    app.middleware("http")(_log_request)
     app.add_middleware(BoundedBodies, most=services.settings.max_body_bytes)
+    app.add_middleware(RequestLog)
     return app
 
 
@@ -133,9 +134,9 @@ def make_hooks(services: Services) -> FastAPI:
     for module in _HOOKS:
         app.include_router(module.router)
     app.get("/health/alive")(health.alive)
-    app.middleware("http")(_log_request)
     # The largest tells what an import made, in other words than the import's.
     app.add_middleware(BoundedBodies, most=4 * services.settings.max_import_bytes)
+    app.add_middleware(RequestLog)
     return app
 
 
@@ -188,21 +189,3 @@ def _server(app: FastAPI, settings: Settings, port: int) -> uvicorn.Server:
             timeout_graceful_shutdown=5,
         )
     )
-
-
-async def _log_request(
-    request: Request, call_next: Callable[[Request], Awaitable[Response]]
-) -> Response:
-    """Write one line a request. Never the query, which may hold a flow id or a code."""
-    started = time.perf_counter()
-    with structlog.contextvars.bound_contextvars(
-        request_id=request.headers.get(_REQUEST_ID, ""), path=request.url.path
-    ):
-        response = await call_next(request)
-        log.info(
-            "request",
-            method=request.method,
-            status=response.status_code,
-            milliseconds=round((time.perf_counter() - started) * 1000, 1),
-        )
-    return response

@@ -26,7 +26,7 @@ from integration.ory.own_edge import FlowAnswer
 from integration.services import Services
 from integration.tokens import issuing
 from integration.tokens.clients import Client
-from integration.tokens.issuing import Holder, Tokens
+from integration.tokens.issuing import Tokens
 from integration.tokens.key_ring import KeyRing
 from policies.decisions import Deny
 from policies.lifecycle import Status
@@ -110,18 +110,17 @@ def _logged_in(
     if not answer["session"].get("identity"):
         return _second_factor(token)
     seen = KratosSession.model_validate(answer["session"])
-    signer, now = key_ring.signer(), services.now()
+    with services.transaction() as session:
+        member = members.get(session, seen.identity.id)
+        profile = members.profile(session, seen.identity.id)
+    if member is None or profile is None:
+        raise UpstreamUnavailableError("Your account is still being set up.")
+    if isinstance(decide_login(Status(member.status)), Deny):
+        return _shut_out(services, member)
     try:
-        with services.transaction() as session:
-            member = members.get(session, seen.identity.id)
-            profile = members.profile(session, seen.identity.id)
-            if member is None or profile is None:
-                raise UpstreamUnavailableError("Your account is still being set up.")
-            if isinstance(decide_login(Status(member.status)), Deny):
-                return _shut_out(services, member)
-            made = issuing.begin_family(
-                session, signer, Holder(member, seen), client, application=application, now=now
-            )
+        made = issuing.begin_family(
+            services, key_ring.signer(), seen, client, application=application
+        )
     except SecondFactorNeededError:
         return _second_factor(token)
     user = UserView(

@@ -10,7 +10,6 @@ from integration.dependencies import UsesKeyRing, UsesServices
 from integration.errors import ReauthenticationRequiredError, UnauthenticatedError
 from integration.members import callers, sessions
 from integration.members.callers import Caller, SessionCaller
-from integration.ory.kratos_models import KratosSession
 from integration.services import Services
 from integration.tokens import access
 from integration.tokens.access import InvalidTokenError
@@ -46,19 +45,7 @@ def authenticate_session(request: Request, services: UsesServices) -> SessionCal
     return callers.of_session(services, request.headers)
 
 
-def kratos_session(request: Request, services: UsesServices) -> KratosSession:
-    """Return the session that Kratos knows; `admit` says whether it still means something.
-
-    An access token is none: it gives no further tokens.
-
-    Raises:
-        UnauthenticatedError: there is none.
-    """
-    return callers.kratos_session(services, request.headers)
-
-
 MemberCalling = Annotated[Caller, Depends(authenticate)]
-KratosSessionCalling = Annotated[KratosSession, Depends(kratos_session)]
 
 
 def require_recent(caller: MemberCalling, services: UsesServices) -> Caller:

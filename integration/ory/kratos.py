@@ -1,6 +1,6 @@
-"""Kratos: the admin calls we use, and `whoami`."""
+"""Kratos: the admin calls we use. `whoami`: `session_check.py`."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -9,7 +9,7 @@ import httpx
 
 from integration.errors import NotFoundError, UpstreamRefusedError
 from integration.ory.identity_changes import IdentityChanges
-from integration.ory.kratos_models import Extension, Identity, KratosSession
+from integration.ory.kratos_models import Extension, Identity
 from integration.ory.transport import send
 
 _FEW_SESSIONS = 3
@@ -26,21 +26,6 @@ class Kratos:
         self.changes = IdentityChanges(admin)
         self._admin = admin
         self._public = public
-
-    def whoami(self, headers: Mapping[str, str]) -> KratosSession | None:
-        """Return the session that a caller's credentials belong to.
-
-        Args:
-            headers: Of the caller's `Cookie`, `X-Session-Token`, `Authorization`: those it sent.
-
-        Returns:
-            None when there is no valid session.
-        """
-        try:
-            response = send(self._public, "GET", "/sessions/whoami", headers=dict(headers))
-        except UpstreamRefusedError:
-            return None
-        return KratosSession.model_validate_json(response.content)
 
     def shows_flow(self, kind: str, flow_id: UUID, cookie: str | None) -> bool:
         """Tell whether Kratos shows a flow to whoever sends this `Cookie` header, or none.
