@@ -52,7 +52,6 @@ from integration.api import (
     well_known,
 )
 from integration.api.request_log import RequestLog
-from integration.bounded_bodies import BoundedBodies
 from integration.services import Services, make_services
 from integration.settings import Settings
 from integration.web import pages
@@ -108,6 +107,7 @@ def make_api(services: Services) -> FastAPI:
         openapi_url="/api/openapi.json",
         docs_url=None,
         redoc_url=None,
+        max_body_size=services.settings.max_body_bytes,
     )
     app.state.services = services
     app.state.checks = health.Checks()
@@ -115,7 +115,6 @@ def make_api(services: Services) -> FastAPI:
     for module in _ROUTED:
         app.include_router(module.router)
     app.include_router(pages.router)
-    app.add_middleware(BoundedBodies, most=services.settings.max_body_bytes)
     app.add_middleware(RequestLog)
     return app
 
@@ -128,14 +127,15 @@ async def _live(app: FastAPI) -> AsyncIterator[None]:
 
 def make_hooks(services: Services) -> FastAPI:
     """Return what Kratos alone may call."""
-    app = FastAPI(title="Kleis hooks", openapi_url=None)
+    # FastAPI reads a body whole before it asks who sent it. The largest tells what an import made,
+    # in other words than the import's.
+    largest = 4 * services.settings.max_import_bytes
+    app = FastAPI(title="Kleis hooks", openapi_url=None, max_body_size=largest)
     app.state.services = services
     problems.install(app)
     for module in _HOOKS:
         app.include_router(module.router)
     app.get("/health/alive")(health.alive)
-    # The largest tells what an import made, in other words than the import's.
-    app.add_middleware(BoundedBodies, most=4 * services.settings.max_import_bytes)
     app.add_middleware(RequestLog)
     return app
 
