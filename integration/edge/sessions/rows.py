@@ -20,6 +20,8 @@ _MOVE = """
     ON CONFLICT (subject_id) DO UPDATE SET epoch = known.epoch + 1, xid = excluded.xid
 """
 # Of a session that is there already (a refresh, a second factor) only the proof is new.
+# Nobody waits for the disk: what a crash of PostgreSQL takes, the session's first use writes again,
+# and a hold whose end is lost asks once more.
 _BEGIN = f"""
     WITH written AS (
         INSERT INTO member_sessions AS known (session_id, identity_id, started_at,
@@ -31,7 +33,7 @@ _BEGIN = f"""
             CASE WHEN held.reason IS NOT NULL THEN now() END
         FROM (SELECT CASE WHEN %(hold)s::text IS NOT NULL AND EXISTS (
             SELECT FROM members WHERE identity_id = %(identity)s AND recovered_at IS NOT NULL
-        ) THEN %(hold)s END AS reason) AS held
+        ) THEN %(hold)s END AS reason, set_config('synchronous_commit', 'off', true)) AS held
         ON CONFLICT (session_id) DO UPDATE SET
             authenticated_at = excluded.authenticated_at, expires_at = excluded.expires_at,
             methods = excluded.methods, aal = excluded.aal,
