@@ -29,13 +29,17 @@ from hooks import (
 )
 from hooks import settings as settings_hooks
 from integration.api import (
+    admin_appeals,
     admin_authority,
     auth_login,
     auth_register,
+    auth_tickets,
     flows,
     health,
     jwks,
     me,
+    me_appeals,
+    me_deactivation,
     me_email,
     me_password,
     me_second_factor,
@@ -66,7 +70,10 @@ _ROUTED = (
     jwks,
     auth_register,
     auth_login,
+    auth_tickets,
     me,
+    me_appeals,
+    me_deactivation,
     me_email,
     me_password,
     me_sessions,
@@ -74,6 +81,7 @@ _ROUTED = (
     me_security_events,
     flows,
     admin_authority,
+    admin_appeals,
     permissions,
 )
 _HOOKS = (
@@ -99,6 +107,7 @@ def make_api(services: Services) -> FastAPI:
         openapi_url="/api/openapi.json",
         docs_url=None,
         redoc_url=None,
+        max_body_size=services.settings.max_body_bytes,
     )
     app.state.services = services
     app.state.checks = health.Checks()
@@ -118,7 +127,10 @@ async def _live(app: FastAPI) -> AsyncIterator[None]:
 
 def make_hooks(services: Services) -> FastAPI:
     """Return what Kratos alone may call."""
-    app = FastAPI(title="Kleis hooks", openapi_url=None)
+    # FastAPI reads a body whole before it asks who sent it. The largest tells what an import made,
+    # in other words than the import's.
+    largest = 4 * services.settings.max_import_bytes
+    app = FastAPI(title="Kleis hooks", openapi_url=None, max_body_size=largest)
     app.state.services = services
     problems.install(app)
     for module in _HOOKS:

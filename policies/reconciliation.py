@@ -175,9 +175,10 @@ def is_mass_loss(*, lost: int, known: int) -> bool:
     """Tell whether so many members lack their identity that Kratos itself must be wrong.
 
     A restored or empty database of Kratos looks like everybody's deletion, and deletion cannot be
-    taken back. Up to 10 members, or one in twenty, are believed.
+    taken back. Up to 10 members, or one in twenty, are believed; that nobody of several is left
+    is not.
     """
-    return lost > max(10, known // 20)
+    return lost > max(10, known // 20) or lost == known > 1
 
 
 def _without_identity(facts: Facts) -> Iterator[Repair]:

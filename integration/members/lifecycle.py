@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from integration import effects
 from integration.authority import grant_endings
-from integration.db import epochs, flows, inbox, member_sessions, members
+from integration.db import appeals, epochs, flows, inbox, member_sessions, members
 from integration.db.tables import Member
 from integration.errors import ConflictError, NotFoundError
 from integration.members import last_admin
@@ -174,6 +174,8 @@ def _take(
         members.move(session, member, arrow, actor, reason=reason, now=now)
     if walk[-1].target in FINAL:
         grant_endings.end_all(session, member.identity_id, reason=walk[-1].target, now=now)
+    if Status.SUSPENDED in (arrow.source for arrow in walk):
+        appeals.close(session, member.identity_id, now=now)
     _follow(session, member.identity_id, walk, now=now)
     return walk[-1].target
 

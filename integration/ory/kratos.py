@@ -50,7 +50,8 @@ class Kratos:
         return Identity.model_validate_json(response.content)
 
     def find(self, identifier: str) -> Identity | None:
-        """Return the identity that logs in with an e-mail address or username."""
+        """Return the identity that logs in with an e-mail address or username; None also when
+        more than one might."""
         response = send(
             self._admin,
             "GET",
@@ -58,7 +59,7 @@ class Kratos:
             params={"credentials_identifier": identifier},
         )
         found = response.json()
-        return Identity.model_validate(found[0]) if found else None
+        return Identity.model_validate(found[0]) if len(found) == 1 else None
 
     def everybody(self, *, page_size: int = 250) -> Iterator[Identity]:
         """Yield all identities, page by page.

@@ -27,7 +27,7 @@ class Address(BaseModel):
 class Identity(BaseModel):
     """What we read of a Kratos identity; unknown fields of newer versions are ignored."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
 
     id: UUID
     state: str = "active"
@@ -69,7 +69,7 @@ class Identity(BaseModel):
 class AuthenticationMethod(BaseModel):
     """One proof in a session's history; Kratos appends one with every login and refresh."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
 
     method: str = ""
 
@@ -77,7 +77,7 @@ class AuthenticationMethod(BaseModel):
 class KratosSession(BaseModel):
     """A valid session of Kratos."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
 
     id: UUID
     identity: Identity
@@ -95,6 +95,6 @@ class KratosSession(BaseModel):
 class Extension(BaseModel):
     """What Kratos answers to an extension, of which the end counts."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
 
     expires_at: AwareDatetime

@@ -24,7 +24,7 @@ from integration.db import (
 )
 from integration.db import members as member_rows
 from integration.errors import ConflictError, NotFoundError
-from integration.members import lifecycle
+from integration.members import lifecycle, tickets
 from integration.services import Services
 from integration.tasks import session_upkeep
 from policies.decisions import FollowEmailChange
@@ -35,6 +35,8 @@ log = structlog.get_logger()
 _KEEP_FLOWS = timedelta(days=30)
 _KEEP_DONE_EFFECTS = timedelta(days=7)
 _KEEP_MAIL_NAMES = timedelta(days=30)
+# Longer than a ticket is good for, by far.
+_KEEP_TICKET_NAMES = timedelta(days=1)
 _KEEP_EMAIL_CHANGES = timedelta(days=1)
 _KEEP_SECURITY_EVENTS = timedelta(days=365)
 _KEEP_PASSWORD_ATTEMPTS = timedelta(hours=1)
@@ -114,6 +116,9 @@ def forget_the_past(services: Services) -> None:
         ),
         "verdicts": lambda session: passwords.forget_attempts_before(
             session, now - _KEEP_PASSWORD_ATTEMPTS
+        ),
+        "tickets": lambda session: inbox.forget_before(
+            session, tickets.USED, now - _KEEP_TICKET_NAMES
         ),
         # What a call wrote that was under way when its member was deleted.
         "audits": lambda session: admin_audit.forget_deleted(session, now - _LATE_AUDITS),

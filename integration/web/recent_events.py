@@ -63,6 +63,8 @@ def _words(event: SecurityEvent) -> str:
         Kind.EMAIL_REVERTED: f"The address was changed back to {facts.get('to', '')}.",
         Kind.SECOND_FACTOR_ADDED: f"A second step was turned on: {factor}.",
         Kind.SECOND_FACTOR_REMOVED: f"A second step was turned off: {factor}.",
+        Kind.DEACTIVATED: "The account was deactivated.",
+        Kind.REACTIVATED: "The account was activated again.",
         Kind.NEW_DEVICE: "A new device logged in.",
         Kind.SESSIONS_ENDED: "Sessions were ended for safety.",
     }

@@ -5,10 +5,12 @@ import sys
 
 import httpx
 import pytest
+from pydantic import ValidationError
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from integration.errors import UpstreamUnavailableError
+from integration.ory.kratos_models import KratosSession
 from integration.ory.own_edge import AskingClient, OwnEdge
 from tests.service.conftest import CLOSED
 
@@ -56,3 +58,12 @@ def test_an_edge_that_is_away_is_named_without_the_flow():
             edge.post("/self-service/login?flow=5bd1c1d4", AskingClient("127.0.0.1"))
     assert "/self-service/login" in failed.value.detail
     assert "5bd1c1d4" not in failed.value.detail
+
+
+def test_a_session_that_cannot_be_read_is_not_shown():
+    traits = {"email": "ada@example.test"}
+    identity = {"id": "no id", "traits": traits, "created_at": traits}
+    with pytest.raises(ValidationError) as failed:
+        KratosSession.model_validate({"id": "no id either", "identity": identity})
+    assert "identity.created_at" in str(failed.value)
+    assert "ada@example.test" not in str(failed.value)

@@ -240,8 +240,12 @@ def test_where_all_agree_there_is_nothing_to_repair(status: Status, role: Role) 
 @pytest.mark.parametrize(
     ("lost", "known", "suspected"),
     [
-        pytest.param(10, 10, False, id="a-handful-is-believed"),
-        pytest.param(11, 11, True, id="everybody-is-not"),
+        pytest.param(10, 11, False, id="a-handful-is-believed"),
+        pytest.param(11, 12, True, id="more-is-not"),
+        pytest.param(10, 10, True, id="everybody-is-not"),
+        pytest.param(2, 2, True, id="not-even-of-two"),
+        pytest.param(1, 1, False, id="the-only-one-may-leave"),
+        pytest.param(0, 0, False, id="nobody-was-there"),
         pytest.param(50, 1000, False, id="one-in-twenty"),
         pytest.param(51, 1000, True, id="more-than-one-in-twenty"),
     ],
