@@ -11,6 +11,7 @@ import structlog
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, Field
 
+from integration.api.authentication import session_headers
 from integration.api.clients import CallingClient
 from integration.api.problems import problem
 from integration.dependencies import UsesKeyRing, UsesServices
@@ -74,10 +75,10 @@ def issue(
 ) -> Response:
     """Give a Kratos session (cookie or `X-Session-Token`) its tokens: a new family.
 
-    An access token is no session: it gives no further tokens. With a `DPoP` header the refresh
-    tokens are bound to that key (RFC 9449)."""
+    403 `session_required` for an access token: it gives no further tokens. With a `DPoP` header the
+    refresh tokens are bound to that key (RFC 9449)."""
     application = issuing.audience(services.settings, body.audience if body else None)
-    seen = callers.kratos_session(services, request.headers)
+    seen = callers.kratos_session(services, session_headers(request))
     made = issuing.begin_family(services, key_ring.signer(), seen, client, application=application)
     return _answer(services, made)
 

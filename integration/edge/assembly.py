@@ -40,6 +40,7 @@ from integration.edge.sessions.current import Sessions
 from integration.edge.sessions.endings import SessionEndings, SessionWrites
 from integration.edge.sessions.gate import SessionGate
 from integration.edge.sessions.hot_whoami import HotWhoami
+from integration.edge.sessions.one_member import OneMember
 from integration.edge.sessions.rows import SessionRows
 from integration.edge.sessions.second_factor_flows import SecondFactorFlows
 from integration.edge.sessions.standings import SessionStandings
@@ -114,12 +115,8 @@ def make_edge(settings: Settings) -> ASGIApp:
     tuples = TupleReads(exchange)
     admin_writes = AdminWrites(forwarder, database, locks, settings)
     keys, audit, model = ApiKeys(database), TupleAudit(database), read_model()
-    people = People(
-        settings,
-        database=database,
-        sessions=sessions,
-        tokens=EdgeAccessTokens(settings, database),
-    )
+    tokens = EdgeAccessTokens(settings, database)
+    people = People(settings, database=database, sessions=sessions, tokens=tokens)
     decisions = make_decisions(
         settings, exchange, database, epochs=epochs, keys=keys, people=people, model=model
     )
@@ -161,6 +158,7 @@ def make_edge(settings: Settings) -> ASGIApp:
         settings=settings,
         keys=keys,
         handlings=handlings,
+        one_member=OneMember(sessions, tokens),
         hot=HotWhoami(cache),
         hot_checks=decisions.hot,
         parts=(

@@ -128,6 +128,15 @@ class Kratos:
         except NotFoundError:
             return False
 
+    def living_sessions(self, identity_id: UUID) -> frozenset[UUID]:
+        """Return the sessions of an identity that Kratos would accept."""
+        path = f"/admin/identities/{identity_id}/sessions"
+        try:
+            found = list(self._pages(path, {"active": "true", "page_size": 250}))
+        except NotFoundError:
+            return frozenset()
+        return frozenset(UUID(item["id"]) for item in found)
+
     def logged_in(self, *, page_size: int = 250) -> Iterator[UUID]:
         """Yield the identity of every valid session, as often as it has one."""
         query: dict[str, str | int] = {

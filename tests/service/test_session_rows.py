@@ -12,6 +12,8 @@ import psycopg
 import pytest
 
 from integration.edge.sessions.rows import Beginning, SessionRows
+from integration.services import make_services
+from integration.tasks.deliver import deliver
 from tests.edge_postgres import Server
 from tests.edge_stage import ask, edge_running, settings_for, upstream_running
 from tests.session_upstream import Sessions, new_member, session_id
@@ -121,6 +123,64 @@ def test_a_logout_that_cannot_be_written_is_not_confirmed_and_written_later(
     # Kratos ended it: nobody is told otherwise from memory.
     assert checked.status == 401
     assert within(10, lambda: row(server, member)["end_reason"]) == "logout"
+
+
+def log_out(edge: int, member: str) -> int:
+    body = json.dumps({"session_token": member}).encode()
+    return ask(edge, "DELETE", LOGOUT, headers=JSON, body=body).status
+
+
+def was_asked_to_log_out(kratos: Sessions, member: str) -> bool:
+    return any(member.encode() in seen["body"] for seen in kratos.seen if LOGOUT in seen["target"])
+
+
+@pytest.fixture
+def broken(kratos) -> Iterator[Sessions]:
+    """Kratos, whose faults are gone after the test."""
+    yield kratos
+    kratos.broken = kratos.loses_answers = False
+
+
+def test_while_kratos_cannot_say_whose_session_it_is_nothing_is_ended(edge, broken, member, server):
+    """Else it would end there and live on with us, refresh tokens and all."""
+    assert _is_good(edge, member)
+    broken.broken = True
+    assert log_out(edge, member) == 503
+    assert not was_asked_to_log_out(broken, member)
+    broken.broken = False
+    assert log_out(edge, member) == 204
+    assert row(server, member)["end_reason"] == "logout"
+
+
+def test_a_logout_whose_answer_gets_lost_has_ended_with_us_too(edge, broken, member, server):
+    assert _is_good(edge, member)
+    broken.loses_answers = True
+    assert log_out(edge, member) >= 500
+    assert row(server, member)["end_reason"] == "logout"
+
+
+def test_what_an_edge_that_died_left_undone_a_worker_does(edge, kratos, member, server):
+    """Kratos has ended it; whoever was to write that down is gone."""
+    another = new_member(server)
+    for each in (member, another):
+        assert _is_good(edge, each)
+        assert log_out(edge, each) == 204
+    services = make_services(settings_for(kratos.port, database_url=server.url))
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute("update member_sessions set ended_at = null, end_reason = ''")
+        effects = connection.execute(
+            "select id, identity_id, due_at > now() + interval '1 minute' from outbox"
+            " where kind = 'follow_sessions' and done_at is null"
+        ).fetchall()
+    kratos.changed[another] = {}  # this one lives on at Kratos
+    followed = [effect for effect, identity, _ in effects if str(identity) in (member, another)]
+    assert all(is_late for _, _, is_late in effects)
+    try:
+        assert [deliver(services, effect) for effect in followed] == [True, True]
+    finally:
+        services.close()
+    assert row(server, member)["end_reason"] == "logout"
+    assert row(server, another)["ended_at"] is None
 
 
 def test_a_login_does_not_wait_for_postgresql(edge, kratos, member, server):

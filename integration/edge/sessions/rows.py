@@ -5,7 +5,7 @@ remembers of the session.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -101,6 +101,10 @@ _EXTENDED = f"""
     )
     {_MOVE.format(source="longer")}
 """  # noqa: S608 - put together from constants
+_FOLLOW = """
+    INSERT INTO outbox (identity_id, lane, kind, payload, created_at, due_at)
+    VALUES (%s, 'session_check', 'follow_sessions', '{}', now(), now() + %s)
+"""
 _MAIL = """
     INSERT INTO outbox (identity_id, lane, kind, payload, created_at, due_at)
     VALUES (%s, 'mail', 'send_mail', %s, now(), now())
@@ -175,6 +179,10 @@ class SessionRows:
         """Note that Kratos ended sessions of a member: all, only one, or all but one."""
         values = {"identity": identity_id, "reason": reason, "only": only, "but": but}
         await self._database.execute(_END, values)
+
+    async def follow(self, identity_id: UUID, *, after: timedelta) -> None:
+        """Let a worker end, after a while, what Kratos has ended and nobody wrote down."""
+        await self._database.execute(_FOLLOW, (identity_id, after))
 
     async def end_one(self, session_id: UUID, *, reason: str) -> None:
         """Note that Kratos ended a session, whosesoever it was."""
