@@ -16,7 +16,7 @@ from integration.edge.flows.attempt_log import AttemptLog
 from integration.edge.flows.email_guard import EmailGuard
 from integration.edge.flows.flow_ticket import FlowTicket
 from integration.edge.flows.flow_turns import FlowTurns
-from integration.edge.flows.guards import Guard, GuardChain
+from integration.edge.flows.guards import Guard, GuardChain, SideBySide
 from integration.edge.flows.login_attempts import LoginAttempts
 from integration.edge.flows.outcome_reader import OutcomeReader
 from integration.edge.flows.registration_progress import RegistrationProgress
@@ -90,8 +90,7 @@ def make_edge(settings: Settings) -> ASGIApp:
     # Guards are asked in this order and told in reverse: the first also sees what others refuse.
     guards: tuple[Guard, ...] = (
         LoginAttempts(settings, reader, attempts),
-        SessionBeginnings(settings, rows, reader, countries),
-        limits.guard,
+        SideBySide(SessionBeginnings(settings, rows, reader, countries, epochs), limits.guard),
         gate,
         second_factors,
         RegistrationProgress(database, reader),

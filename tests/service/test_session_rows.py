@@ -1,13 +1,17 @@
 """Sessions are written down as they begin and end, whatever is down meanwhile."""
 
+import asyncio
 import json
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 
+from integration.edge.sessions.rows import Beginning, SessionRows
 from tests.edge_postgres import Server
 from tests.edge_stage import ask, edge_running, settings_for, upstream_running
 from tests.session_upstream import Sessions, new_member, session_id
@@ -136,3 +140,43 @@ def test_a_login_does_not_wait_for_postgresql(edge, kratos, member, server):
 def _is_good(edge: int, member: str) -> bool:
     answer = ask(edge, "GET", "/sessions/whoami", headers={"X-Session-Token": member})
     return answer.status == 200
+
+
+class InTransaction:
+    """Runs an edge's statements in a transaction that is still open."""
+
+    def __init__(self, connection: psycopg.AsyncConnection) -> None:
+        self._connection = connection
+
+    async def rows(self, statement: str, values: Any) -> list[tuple[Any, ...]]:
+        cursor = await self._connection.execute(statement.encode(), values)
+        return await cursor.fetchall()
+
+
+def test_the_row_of_a_login_does_not_wait_for_the_disk_and_nothing_else_does_so(member, server):
+    now = datetime.now(UTC)
+    new = Beginning(
+        session_id=uuid4(),
+        identity_id=UUID(member),
+        authenticated_at=now,
+        expires_at=now + timedelta(days=7),
+        methods=("password",),
+        aal="aal1",
+        device_id=None,
+        address="192.0.2.1",
+        user_agent="",
+        country="",
+        hold=None,
+        releases=False,
+    )
+
+    async def waits_for_the_disk() -> list[str]:
+        shown = []
+        async with await psycopg.AsyncConnection.connect(server.url) as connection:
+            async with connection.transaction():
+                await SessionRows(InTransaction(connection)).begin(new)
+                shown += await InTransaction(connection).rows("SHOW synchronous_commit", ())
+            shown += await InTransaction(connection).rows("SHOW synchronous_commit", ())
+        return [row[0] for row in shown]
+
+    assert asyncio.run(waits_for_the_disk()) == ["off", "on"]

@@ -20,6 +20,8 @@ _MOVE = """
     ON CONFLICT (subject_id) DO UPDATE SET epoch = known.epoch + 1, xid = excluded.xid
 """
 # Of a session that is there already (a refresh, a second factor) only the proof is new.
+# Nobody waits for the disk, unless a hold begins: what a crash of PostgreSQL takes, the session's
+# first use writes again, and a hold whose end is lost asks once more.
 _BEGIN = f"""
     WITH written AS (
         INSERT INTO member_sessions AS known (session_id, identity_id, started_at,
@@ -29,9 +31,13 @@ _BEGIN = f"""
             %(methods)s::text[], %(aal)s,
             %(device)s::uuid, %(address)s, %(agent)s, %(country)s, %(at)s, held.reason,
             CASE WHEN held.reason IS NOT NULL THEN now() END
-        FROM (SELECT CASE WHEN %(hold)s::text IS NOT NULL AND EXISTS (
-            SELECT FROM members WHERE identity_id = %(identity)s AND recovered_at IS NOT NULL
-        ) THEN %(hold)s END AS reason) AS held
+        FROM (
+            SELECT reason, set_config('synchronous_commit',
+                CASE WHEN reason IS NULL THEN 'off' ELSE 'on' END, true)
+            FROM (SELECT CASE WHEN %(hold)s::text IS NOT NULL AND EXISTS (
+                SELECT FROM members WHERE identity_id = %(identity)s AND recovered_at IS NOT NULL
+            ) THEN %(hold)s END AS reason) AS asked
+        ) AS held
         ON CONFLICT (session_id) DO UPDATE SET
             authenticated_at = excluded.authenticated_at, expires_at = excluded.expires_at,
             methods = excluded.methods, aal = excluded.aal,
