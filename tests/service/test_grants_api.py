@@ -215,6 +215,21 @@ def test_the_same_idempotency_key_is_the_same_grant(services, key, join):
     assert len(audit_of(services, member)) == 1
 
 
+def test_the_same_idempotency_key_is_the_same_grant_also_once_its_end_was_moved(key, join, clock):
+    member, call = join(), key("permissions:write")
+    headers = {"Idempotency-Key": "abc"}
+    asked = wish(member, expires_at=(clock.now + HOUR).isoformat())
+    first = call("POST", GRANTS, json=asked, headers=headers).json()
+    end = {"expires_at": (clock.now + 2 * HOUR).isoformat()}
+    renewed = call("PATCH", f"{GRANTS}/{first['id']}", json=end).json()
+
+    again = call("POST", GRANTS, json=asked, headers=headers)
+
+    assert (again.status_code, again.json()) == (201, renewed)
+    other = call("POST", GRANTS, json=asked | end, headers=headers)
+    assert kind(other) == "idempotency_key_reused"
+
+
 def test_many_who_grant_the_same_at_once_make_one_grant(services, join):
     member = join()
 
