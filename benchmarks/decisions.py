@@ -242,7 +242,9 @@ async def in_process(within: InProcess, world: PlatformWorld, count: int, keto: 
     traffic = world.traffic(seed=5)
     chance = random.Random(6)
     for _ in range(count // 200):
-        await within.decisions.decide_all([Asking(each) for each in islice(traffic, 200)])
+        await within.decisions.decide_all(
+            [Asking(each) for each in islice(traffic, 200)], share="benchmark"
+        )
     found = 0
     for question in islice(traffic, count):
         if chance.random() < 0.01:

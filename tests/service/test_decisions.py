@@ -5,10 +5,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from uuid import uuid4
+from datetime import datetime
+from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import text
 
+from integration.db import epochs
 from policies.authority import GUEST_SUBJECT
 from tests.decision_stage import Keto, Stage, new_key
 from tests.edge_stage import ask, edge_running, free_port, settings_for, upstream_running
@@ -58,11 +61,17 @@ def test_keto_decides_and_the_answer_says_at_which_epoch(stage):
     subject = stage.member()
     stage.keto.allowed.add((subject, "a"))
 
-    assert stage.check(subject) == {"allowed": True, "reason": "allowed", "epoch": "0.0"}
+    assert stage.check(subject) == {
+        "allowed": True,
+        "reason": "allowed",
+        "epoch": "0.0",
+        "until": None,
+    }
     assert stage.check(subject, "Content:b") == {
         "allowed": False,
         "reason": "denied",
         "epoch": "0.0",
+        "until": None,
     }
 
 
@@ -78,12 +87,14 @@ def test_a_permission_is_asked_as_the_permit_use(stage):
 
 
 @pytest.mark.parametrize("status", ["suspended", "banned", "deactivated", "pending_verification"])
-def test_whoever_is_not_active_may_nothing_and_keto_is_not_asked(stage, status):
+def test_whoever_is_not_active_may_nothing_whatever_keto_says(stage, status):
     subject = stage.member(status)
     stage.keto.allowed.add((subject, "a"))
 
     assert stage.check(subject)["reason"] == "gate_closed"
-    assert not stage.keto.asked
+    asked = stage.keto.asked.total()
+    assert stage.check(subject, "Content:b")["reason"] == "gate_closed"
+    assert stage.keto.asked.total() == asked
 
 
 def test_a_guest_is_asked_about_as_its_own_subject(stage):
@@ -97,7 +108,6 @@ def test_nobody_is_an_error_and_a_denial_to_nobody(stage):
 
     assert answered.status == 404
     assert answered.json()["type"] == "urn:kleis:problem:subject_unknown"
-    assert not stage.keto.asked
 
 
 def test_who_registers_after_being_unknown_is_known(stage):
@@ -236,6 +246,7 @@ def test_an_edge_answers_at_least_at_the_epoch_its_caller_knows(stage):
         "allowed": True,
         "reason": "allowed",
         "epoch": "1.0",
+        "until": None,
     }
 
 
@@ -300,6 +311,68 @@ def test_a_grant_ends_to_the_moment_although_keto_still_has_it(stage):
         assert time.monotonic() < ends + 0.05
     assert time.monotonic() > ends - 0.2
     assert stage.check(subject)["reason"] == "settling"
+
+
+def test_an_allow_says_when_the_grant_that_gives_it_ends(stage):
+    subject = stage.member()
+    stage.keto.allowed |= {(subject, "content.publish"), (subject, "content.read")}
+    stage.grant(subject, seconds=600)
+    stage.move(subject)
+    heard(stage, subject)
+
+    def asked(name: str) -> dict:
+        return stage.post("check", subject=subject, permission=name).json()
+
+    first, remembered = asked("content.publish"), asked("content.publish")
+
+    assert datetime.fromisoformat(first["until"]).timestamp() == pytest.approx(
+        time.time() + 600, abs=30
+    )
+    assert remembered == first
+    batch = stage.post(
+        "batch-check", checks=[{"subject": subject, "permission": "content.publish"}]
+    )
+    assert batch.json()["results"] == [first]
+    assert asked("content.read")["until"] is None
+    assert asked("content.rate")["until"] is None
+    assert stage.check(subject, "Content:b")["until"] is None
+
+
+# Keto is asked while a subject is looked up: its answer counts only if nothing moved meanwhile
+
+
+def test_one_look_at_the_subject_and_one_question_to_keto_are_asked_together(stage):
+    subject = stage.member()
+    stage.keto.allowed.add((subject, "a"))
+    stage.check(stage.member())
+    stage.keto.asked.clear()
+
+    assert stage.check(subject)["reason"] == "allowed"
+    assert stage.check(subject)["reason"] == "allowed"
+    assert stage.keto.asked == {(subject, "a"): 1}
+
+
+def test_an_answer_from_before_a_subject_was_settled_does_not_count(stage):
+    subject = stage.member()
+    stage.keto.allowed.add((subject, "a"))
+    stage.check(stage.member())
+    lock = stage.services.engine.connect()
+    lock.execute(text("lock table permission_grants in access exclusive mode"))
+    said = []
+    asking = threading.Thread(target=lambda: said.append(stage.check(subject)))
+    asking.start()
+    # Keto has answered "yes"; the subject is still being looked up.
+    until(lambda: stage.keto.asked[subject, "a"] == 1)
+    stage.keto.allowed.clear()
+    with stage.services.transaction() as session:
+        epoch = epochs.move(session, UUID(subject), authority=True)
+        epochs.settled(session, UUID(subject), epoch)
+    lock.rollback()
+    lock.close()
+    asking.join()
+
+    assert (said[0]["allowed"], said[0]["epoch"]) == (False, "1.0")
+    assert stage.keto.asked[subject, "a"] == 2
 
 
 def test_a_slow_settling_ends_with_the_deadline_of_the_decision(services):

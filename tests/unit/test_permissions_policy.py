@@ -20,6 +20,7 @@ from policies.permissions import (
     catalogue_tuples,
     check_name,
     covering,
+    end_of,
     existing,
     is_administrative,
     permissions_of,
@@ -208,3 +209,21 @@ def test_nobody_adds_what_would_be_beyond_oneself():
     assert codes(decide_addition(new, creator, existing([]))) == {"permission_not_held"}
     admin = Granter("x", (Holding("*"),))
     assert isinstance(decide_addition(new, admin, existing([])), Allow)
+
+
+@pytest.mark.parametrize(
+    ("name", "role", "granted", "end"),
+    [
+        ("content.publish", "user", {"content.publish": 5.0}, 5.0),
+        ("content.publish", "user", {"content.*": 5.0}, 5.0),
+        ("content.publish", "user", {"content.publish": 5.0, "content.*": 9.0, "*": 7.0}, 9.0),
+        ("content.publish", "user", {"content.publish": 5.0, "content.*": None}, None),
+        ("content.publish", "user", {"channels.create": 5.0}, None),
+        ("content.*", "user", {"content.publish": 5.0}, None),
+        ("content.publish", "creator", {"content.publish": 5.0}, None),
+        ("invoices.pay", "admin", {"invoices.pay": 5.0}, None),
+        ("content.publish", None, {"content.publish": 5.0}, 5.0),
+    ],
+)
+def test_an_allow_ends_with_the_last_grant_that_gives_it(name, role, granted, end):
+    assert end_of(name, role, granted) == end
