@@ -54,6 +54,13 @@ def record(
     )
 
 
+def befores(session: Session, action: str) -> list[dict[str, Any]]:
+    """Return what was there before each change of this kind, the first one first."""
+    statement = select(AuthorityAudit.before).where(AuthorityAudit.action == action)
+    found = session.scalars(statement.order_by(AuthorityAudit.id))
+    return [before for before in found if before is not None]
+
+
 @dataclass(frozen=True, slots=True)
 class Filter:
     """What to list; None: whatever it is."""
