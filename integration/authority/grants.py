@@ -69,6 +69,7 @@ def grant(
         if known is not None:
             return _same(session, known, subject_id, wish)
     expire_overdue(session, subject_id, now=now)
+    permissions.hold(session)
     decision = policy.decide_grant(
         wish,
         candidate(session, member, now=now),

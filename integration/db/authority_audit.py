@@ -66,6 +66,13 @@ def made_grant(session: Session, subject_id: UUID, grant_id: UUID) -> dict[str, 
     return found or {}
 
 
+def befores(session: Session, action: str) -> list[dict[str, Any]]:
+    """Return what was there before each change of this kind, the first one first."""
+    statement = select(AuthorityAudit.before).where(AuthorityAudit.action == action)
+    found = session.scalars(statement.order_by(AuthorityAudit.id))
+    return [before for before in found if before is not None]
+
+
 @dataclass(frozen=True, slots=True)
 class Filter:
     """What to list; None: whatever it is."""
