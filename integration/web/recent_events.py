@@ -63,6 +63,8 @@ def _words(event: SecurityEvent) -> str:
         Kind.EMAIL_REVERTED: f"The address was changed back to {facts.get('to', '')}.",
         Kind.SECOND_FACTOR_ADDED: f"A second step was turned on: {factor}.",
         Kind.SECOND_FACTOR_REMOVED: f"A second step was turned off: {factor}.",
+        Kind.CONNECTION_ADDED: "An account elsewhere was linked; it logs in here from now on.",
+        Kind.CONNECTION_REMOVED: "The link to an account elsewhere was removed.",
         Kind.NEW_DEVICE: "A new device logged in.",
         Kind.SESSIONS_ENDED: "Sessions were ended for safety.",
     }
