@@ -15,6 +15,7 @@ from uuid import UUID, uuid4
 
 from integration.edge.asgi import Answer
 from integration.edge.flows.caller import Caller
+from integration.edge.flows.oidc_callback import is_oidc_callback
 from integration.edge.flows.outcomes import flow_id_of
 from integration.edge.flows.submit_outcomes import SubmitOutcome
 from integration.edge.flows.submit_reading import identifier_of, method_of
@@ -22,7 +23,6 @@ from integration.edge.passwords.attempts import PasswordAttempt
 from integration.edge.problems import Refusal, RefusedError
 from integration.edge.requests import Request
 
-_OIDC_CALLBACK = "/self-service/methods/oidc/callback/"
 _TOKEN_EXCHANGE = "/sessions/token-exchange"  # noqa: S105 - a path
 _BROWSER_COOKIES = ("csrf_token", "ory_kratos_session")
 _FLOW = re.compile(r"/self-service/(login|registration|settings|recovery|verification)\Z")
@@ -69,7 +69,7 @@ class Submit:
     @property
     def is_callback(self) -> bool:
         """Whether an OpenID provider sends the person back with this."""
-        return self.request.path.startswith(_OIDC_CALLBACK)
+        return is_oidc_callback(self.request.path)
 
     @property
     def is_token_exchange(self) -> bool:

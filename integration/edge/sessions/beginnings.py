@@ -64,6 +64,9 @@ class SessionBeginnings:
     async def _write(self, submit: Submit, ended: SubmitOutcome, new: Beginning) -> None:
         earlier, living = await self._rows.begin(new)
         if ended.is_new_session:
+            if submit.method != "oidc" and "oidc" in new.methods:
+                facts = {"provider": "another account", "when": _when(new)}
+                await self._rows.linked(new.identity_id, facts)
             await self._greet(submit, new, earlier)
             if living < self._most:
                 return
@@ -76,7 +79,7 @@ class SessionBeginnings:
         device = sessions.Device(submit.device_id, new.user_agent, new.country)
         if earlier and not sessions.is_known(device, earlier):
             facts = {
-                "when": f"{new.authenticated_at:%d %B %Y, %H:%M} UTC",
+                "when": _when(new),
                 "device": user_agents.describe(new.user_agent),
                 "address": new.address,
                 "country": new.country or "unknown",
@@ -95,3 +98,7 @@ class SessionBeginnings:
             device_id=of_browser if submit.is_of_browser else None,
             releases=step_up.is_second_factor(shown.methods, shown.aal),
         )
+
+
+def _when(new: Beginning) -> str:
+    return f"{new.authenticated_at:%d %B %Y, %H:%M} UTC"

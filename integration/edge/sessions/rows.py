@@ -83,9 +83,9 @@ _END_ONE = f"""
     )
     {_MOVE.format(source="ended")}
 """  # noqa: S608 - put together from constants
-_IDLE = f"""
+_END_AT_KRATOS = f"""
     WITH ended AS (
-        UPDATE member_sessions SET ended_at = now(), end_reason = 'idle'
+        UPDATE member_sessions SET ended_at = now(), end_reason = %(reason)s
         WHERE session_id = %(only)s AND ended_at IS NULL RETURNING session_id, identity_id
     ), told AS (
         INSERT INTO outbox (identity_id, lane, kind, payload, created_at, due_at)
@@ -104,6 +104,14 @@ _EXTENDED = f"""
 _FOLLOW = """
     INSERT INTO outbox (identity_id, lane, kind, payload, created_at, due_at)
     VALUES (%s, 'session_check', 'follow_sessions', '{}', now(), now() + %s)
+"""
+_LINKED = """
+    WITH event AS (
+        INSERT INTO security_events (id, identity_id, at, kind, facts)
+        VALUES (gen_random_uuid(), %(identity)s, now(), 'connection_added', %(event)s)
+    )
+    INSERT INTO outbox (identity_id, lane, kind, payload, created_at, due_at)
+    VALUES (%(identity)s, 'mail', 'send_mail', %(mail)s, now(), now())
 """
 _MAIL = """
     INSERT INTO outbox (identity_id, lane, kind, payload, created_at, due_at)
@@ -188,13 +196,19 @@ class SessionRows:
         """Note that Kratos ended a session, whosesoever it was."""
         await self._database.execute(_END_ONE, {"only": session_id, "reason": reason})
 
-    async def end_idle(self, session_id: UUID) -> None:
-        """End a session that was left alone too long, at Kratos too."""
-        await self._database.execute(_IDLE, {"only": session_id})
+    async def end_at_kratos(self, session_id: UUID, *, reason: str) -> None:
+        """End a session that lives: with us now, at Kratos in a moment."""
+        await self._database.execute(_END_AT_KRATOS, {"only": session_id, "reason": reason})
 
     async def extended(self, session_id: UUID, expires_at: datetime) -> None:
         """Note until when Kratos extended a session."""
         await self._database.execute(_EXTENDED, {"only": session_id, "expires": expires_at})
+
+    async def linked(self, identity_id: UUID, facts: dict[str, Any]) -> None:
+        """Let the member know that a login linked a provider; `settings` tell by their hook."""
+        mail = {"template": "connection_added", "facts": facts}
+        values = {"identity": identity_id, "event": Jsonb({"provider": ""}), "mail": Jsonb(mail)}
+        await self._database.execute(_LINKED, values)
 
     async def mail_new_device(self, identity_id: UUID, facts: dict[str, Any]) -> None:
         """Let the member know of a login from a device that was never seen."""
