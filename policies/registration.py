@@ -30,6 +30,11 @@ PRIVACY: Mapping[str, bool] = MappingProxyType(
 )
 
 
+_USERNAME_TAKEN = Reason(
+    "username_taken", "This username is taken. Please choose another one.", "#/traits/username"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class RegistrationRules:
     """The operator's choices, as settings give them."""
@@ -79,6 +84,15 @@ def decide_registration(attempt: RegistrationAttempt, rules: RegistrationRules) 
     """
     reasons = tuple(_reasons_against(attempt, rules))
     return Deny(reasons) if reasons else Allow()
+
+
+def decide_username_free(*, is_taken: bool) -> Decision:
+    """Decide whether a name may be somebody's, where Kratos would ask for a login in its place.
+
+    With a provider Kratos takes every name that is taken for a sign that the account is the
+    person's own. For an e-mail address that is so; a username two strangers may have thought of.
+    """
+    return Deny((_USERNAME_TAKEN,)) if is_taken else Allow()
 
 
 def decide_change_of_traits(

@@ -31,6 +31,7 @@ _CONFLICT = frozenset(
         "member_not_active",
         "member_not_verified",
         "permission_exists",
+        "permission_granted",
         "permission_held",
     }
 )

@@ -69,6 +69,14 @@ class Epochs:
         """Whether everything committed up to a second ago is known here."""
         return time.monotonic() - self._heard_at < _LONGEST_SILENCE
 
+    @property
+    def horizon(self) -> int | None:
+        """The first transaction that the last look may have missed; None when that is long ago.
+
+        A row that an earlier transaction wrote last was like this already then.
+        """
+        return self._since if self.is_fresh else None
+
     async def start(self) -> None:
         self._tasks = [asyncio.create_task(self._keep_looking())]
         self._tasks.append(asyncio.create_task(self._hear_the_bell()))

@@ -14,6 +14,8 @@ from policies.lifecycle import Actor, Trigger
 from policies.login_refusals import NextStep
 from policies.registration import decide_profile
 
+_STEP = NextStep.COMPLETE_PROFILE
+
 
 def complete(services: Services, ticket: str, display_name: str) -> UUID:
     """Record what the profile lacked, and make the ticket's member active; return its id.
@@ -28,7 +30,8 @@ def complete(services: Services, ticket: str, display_name: str) -> UUID:
     decision = decide_profile(display_name)
     if isinstance(decision, Deny):
         raise DeniedError(decision.reasons)
-    whose = tickets.owner(services.settings, NextStep.COMPLETE_PROFILE, ticket, now=now)
+    with services.transaction() as session:
+        whose = tickets.check(session, services.settings, _STEP, ticket, now=now).identity_id
     identity = services.kratos.get(whose)
     if identity is None or not identity.is_verified():
         raise ConflictError(
@@ -42,8 +45,7 @@ def complete(services: Services, ticket: str, display_name: str) -> UUID:
 def _record(
     session: Session, services: Services, ticket: str, display_name: str, *, now: datetime
 ) -> None:
-    step = NextStep.COMPLETE_PROFILE
-    member = tickets.redeem(session, services.settings, step, ticket, now=now)
+    member = tickets.redeem(session, services.settings, _STEP, ticket, now=now)
     profile = members.profile(session, member.identity_id)
     if profile is not None:
         profile.display_name, profile.updated_at = display_name, now

@@ -1,7 +1,6 @@
 """Tickets of members who may not log in, taken for what they were given for, once."""
 
 from datetime import datetime
-from uuid import UUID
 
 from sqlalchemy.orm import Session
 
@@ -29,13 +28,16 @@ def issue(settings: Settings, member: Member, step: NextStep, *, now: datetime) 
     )
 
 
-def owner(settings: Settings, step: NextStep, ticket: str, *, now: datetime) -> UUID:
-    """Return whose ticket this is, without using it up or asking whether it still counts.
+def check(
+    session: Session, settings: Settings, step: NextStep, ticket: str, *, now: datetime
+) -> Member:
+    """Return the member of a ticket that could be used. The row is held until the transaction ends.
 
     Raises:
-        ForbiddenError: `ticket_refused`: forged, for another step, or too old.
+        ForbiddenError: `ticket_refused`, whatever the reason: forged, for another step, too old, or
+            of a state that is over.
     """
-    return _read(settings, step, ticket, now).identity_id
+    return _member_of(session, _read(settings, step, ticket, now), step)
 
 
 def redeem(
@@ -44,17 +46,11 @@ def redeem(
     """Use a ticket up, and return its member, whose row is held until the transaction ends.
 
     Raises:
-        ForbiddenError: `ticket_refused`, whatever the reason: as `owner`, or used already, or of a
-            state that is over.
+        ForbiddenError: `ticket_refused`: as `check`, or used already.
     """
     read = _read(settings, step, ticket, now)
-    member = members.lock(session, read.identity_id)
-    if (
-        member is None
-        or member.status_changed_at != read.since
-        or step not in next_steps(Status(member.status))
-        or not inbox.claim(session, USED + read.name)
-    ):
+    member = _member_of(session, read, step)
+    if not inbox.claim(session, USED + read.name):
         raise _refused()
     return member
 
@@ -71,6 +67,15 @@ def _read(settings: Settings, step: NextStep, ticket: str, now: datetime) -> Tic
     if read is None:
         raise _refused()
     return read
+
+
+def _member_of(session: Session, read: Ticket, step: NextStep) -> Member:
+    member = members.lock(session, read.identity_id)
+    if member is None or member.status_changed_at != read.since:
+        raise _refused()
+    if step not in next_steps(Status(member.status)):
+        raise _refused()
+    return member
 
 
 def _refused() -> ForbiddenError:

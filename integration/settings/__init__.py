@@ -209,6 +209,17 @@ class StackSettings(BaseSettings):
     port_keto_metrics: Port = Field(default=4468, description="Keto, metrics port.")
     port_keto_opl: Port = Field(default=4469, description="Keto, OPL syntax port.")
     port_oidc: Port = Field(default=4459, description="Demo OpenID provider.")
+    demo_provider: bool = Field(
+        default=True,
+        description=(
+            "Run a demo OpenID provider, where anybody can be anybody. Only where "
+            "`KLEIS_PUBLIC_URL` is on loopback; never in docker compose."
+        ),
+    )
+    oidc_providers: Path | None = Field(
+        default=None,
+        description="File with the OpenID providers to log in with; `kleis render` reads it too.",
+    )
 
 
 def refuse_unknown(environ: Mapping[str, str]) -> None:

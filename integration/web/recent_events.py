@@ -65,6 +65,8 @@ def _words(event: SecurityEvent) -> str:
         Kind.SECOND_FACTOR_REMOVED: f"A second step was turned off: {factor}.",
         Kind.DEACTIVATED: "The account was deactivated.",
         Kind.REACTIVATED: "The account was activated again.",
+        Kind.CONNECTION_ADDED: "An account elsewhere was linked; it logs in here from now on.",
+        Kind.CONNECTION_REMOVED: "The link to an account elsewhere was removed.",
         Kind.NEW_DEVICE: "A new device logged in.",
         Kind.SESSIONS_ENDED: "Sessions were ended for safety.",
     }
