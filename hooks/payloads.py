@@ -157,6 +157,21 @@ class SettingsCompleted(HookPayload):
     traits: SubmittedTraits
 
 
+class SettingsConnectionCompleted(HookPayload):
+    """After an OpenID provider was linked or unlinked.
+
+    Attributes:
+        provider: Its id, of one that was linked; "" where Kratos does not tell.
+        occasion: Names what happened, the same each time it is told.
+    """
+
+    flow_id: UUID
+    identity_id: UUID
+    is_linked: bool
+    provider: Text
+    occasion: Text
+
+
 class SettingsFactorCompleted(HookPayload):
     """After a second factor came or went.
 

@@ -16,7 +16,7 @@ from hooks.payloads import (
     RegistrationSubmitted,
     Traits,
 )
-from integration.db import email_changes, passwords
+from integration.db import email_changes, members, passwords
 from integration.dependencies import Transaction, UsesServices
 from integration.members import lifecycle
 from integration.members.email_changes import asking
@@ -27,7 +27,7 @@ from policies.decisions import Decision, Deny, decide_all
 from policies.email_changes import decide_free
 from policies.lifecycle import Actor, Status
 from policies.passwords import decide_by_verdict
-from policies.registration import decide_registration, new_member
+from policies.registration import decide_registration, decide_username_free, new_member
 
 router = APIRouter(prefix="/hooks/registration", dependencies=[FromKratos])
 
@@ -36,7 +36,11 @@ router = APIRouter(prefix="/hooks/registration", dependencies=[FromKratos])
 def registration_submitted(payload: RegistrationSubmitted, services: UsesServices) -> Response:
     """The person waits for this answer. Nothing is written about it: nothing exists yet."""
     with services.transaction() as session:
-        decision = _on_traits(session, payload, services)
+        owner = members.find(session, payload.traits.username)
+        is_taken = owner is not None and owner.email != _email(payload)
+        decision = decide_all(
+            _on_traits(session, payload, services), decide_username_free(is_taken=is_taken)
+        )
     return _answer(decision, payload, services)
 
 

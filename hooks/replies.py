@@ -27,6 +27,7 @@ MESSAGE_IDS: dict[str, int] = {
         13: "username_characters",
         14: "username_reserved",
         15: "username_lookalike",
+        16: "username_taken",
         21: "display_name_length",
         22: "display_name_characters",
         23: "first_name_too_long",

@@ -10,6 +10,7 @@ from hooks import replies
 from hooks.authentication import FromKratos
 from hooks.payloads import (
     SettingsCompleted,
+    SettingsConnectionCompleted,
     SettingsFactorCompleted,
     SettingsPasswordCompleted,
     SettingsPasswordSubmitted,
@@ -18,7 +19,7 @@ from hooks.payloads import (
 )
 from integration.db import email_changes, epochs, members, passwords
 from integration.dependencies import Transaction, UsesServices
-from integration.members import factor_enrolment, password_changes, second_factors
+from integration.members import connections, factor_enrolment, password_changes, second_factors
 from integration.members.email_changes import recording
 from integration.rules import registration_rules
 from integration.services import Services
@@ -110,6 +111,21 @@ def settings_factor_completed(
         payload.identity_id,
         payload.method,
         is_set=payload.is_set,
+        now=services.now(),
+    )
+
+
+@router.post("/connection/completed", status_code=204)
+def settings_connection_completed(
+    payload: SettingsConnectionCompleted, session: Transaction, services: UsesServices
+) -> None:
+    """A provider was linked or unlinked: the member is told."""
+    connections.record(
+        session,
+        payload.identity_id,
+        is_linked=payload.is_linked,
+        provider=payload.provider,
+        occasion=f"{payload.flow_id}:{payload.occasion}",
         now=services.now(),
     )
 

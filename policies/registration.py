@@ -6,7 +6,7 @@ Passwords are not here: hooks never see them. Whether a name is free is Kratos' 
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 
 from policies.authority import Role
@@ -27,6 +27,11 @@ _JOINERS = frozenset("\u200c\u200d")
 NOTIFICATIONS: Mapping[str, bool] = MappingProxyType({"email": True, "push": False, "sms": False})
 PRIVACY: Mapping[str, bool] = MappingProxyType(
     {"show_email": False, "show_activity": True, "allow_messages": True}
+)
+
+
+_USERNAME_TAKEN = Reason(
+    "username_taken", "This username is taken. Please choose another one.", "#/traits/username"
 )
 
 
@@ -81,6 +86,15 @@ def decide_registration(attempt: RegistrationAttempt, rules: RegistrationRules) 
     return Deny(reasons) if reasons else Allow()
 
 
+def decide_username_free(*, is_taken: bool) -> Decision:
+    """Decide whether a name may be somebody's, where Kratos would ask for a login in its place.
+
+    With a provider Kratos takes every name that is taken for a sign that the account is the
+    person's own. For an e-mail address that is so; a username two strangers may have thought of.
+    """
+    return Deny((_USERNAME_TAKEN,)) if is_taken else Allow()
+
+
 def decide_change_of_traits(
     before: RegistrationAttempt, after: RegistrationAttempt, rules: RegistrationRules
 ) -> Decision:
@@ -98,6 +112,15 @@ def decide_change_of_traits(
         reason for reason in _reasons_against(after, rules) if reason.pointer not in unchanged
     )
     return Deny(reasons) if reasons else Allow()
+
+
+def decide_profile(display_name: str) -> Decision:
+    """Decide whether somebody who came by another provider has a complete profile with this."""
+    if not display_name.strip():
+        text = "Choose the name that others see."
+        return Deny((Reason("display_name_missing", text, "#/display_name"),))
+    reason = refuse_display_name(display_name.strip())
+    return Allow() if reason is None else Deny((replace(reason, pointer="#/display_name"),))
 
 
 def new_member(attempt: RegistrationAttempt) -> NewMember:

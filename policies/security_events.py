@@ -4,7 +4,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 # A hook that was not heard is told again within a minute and a half.
-_TOLD_AGAIN = timedelta(minutes=2)
+TOLD_AGAIN = timedelta(minutes=2)
+"""How long what happened once may be told of again."""
 
 
 class Kind(StrEnum):
@@ -18,8 +19,12 @@ class Kind(StrEnum):
     EMAIL_REVERTED = "email_reverted"
     SECOND_FACTOR_ADDED = "second_factor_added"
     SECOND_FACTOR_REMOVED = "second_factor_removed"
+    CONNECTION_ADDED = "connection_added"
+    CONNECTION_REMOVED = "connection_removed"
     NEW_DEVICE = "new_device"
     SESSIONS_ENDED = "sessions_ended"
+    DEACTIVATED = "deactivated"
+    REACTIVATED = "reactivated"
     REFRESH_TOKEN_REUSED = "refresh_token_reused"  # noqa: S105 - a name
 
 
@@ -35,5 +40,5 @@ def decide_factor_event(
         None when this was recorded already and is only told again.
     """
     kind = Kind.SECOND_FACTOR_ADDED if is_set else Kind.SECOND_FACTOR_REMOVED
-    is_known = last is not None and last[0] is kind and now - last[1] < _TOLD_AGAIN
+    is_known = last is not None and last[0] is kind and now - last[1] < TOLD_AGAIN
     return None if is_known else kind

@@ -27,6 +27,7 @@ from integration.launch.programs import Startup
 from integration.launch.stopping import Stop
 from integration.launch.supervisor import Supervisor
 from tests.keto.server import KetoServer, keto_running
+from tests.openid_provider import provider_for, served, tell
 from tests.private_stack import PrivateStack
 
 PASSWORD = "only-in-tests-and-on-a-private-socket"
@@ -85,11 +86,11 @@ def keto(postgres: Databases, tmp_path_factory: pytest.TempPathFactory) -> Itera
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateStack]:
     """A whole stack for the whole run; tests that kill parts of it wait until they are back."""
     private = PrivateStack(tmp_path_factory.mktemp("stack"), {"KLEIS_SWEEP_PERIOD": "PT1S"})
-    try:
+    private.rival = provider_for(private, "rival", algorithm="ES256")
+    tell(private, rival=private.rival)
+    with served(private.rival), closing(private):
         private.start()
         yield private
-    finally:
-        private.close()
 
 
 def _embedded(stack: ExitStack, folder: Path) -> Databases:

@@ -60,6 +60,9 @@ def is_alive(pid: int) -> bool:
 class PrivateStack:
     """One stack; `start` and `stop` may be called again and again."""
 
+    # A second OpenID provider, beside the demo; set by whoever runs one.
+    rival: Any = None
+
     def __init__(self, folder: Path, settings: Mapping[str, str] | None = None) -> None:
         self.home = folder / "home"
         self.output = folder / "up.txt"

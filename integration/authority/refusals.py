@@ -19,6 +19,10 @@ _FORBIDDEN = frozenset(
 # It could be allowed in another state of things.
 _CONFLICT = frozenset(
     {
+        "appeal_not_open",
+        "appeal_not_possible",
+        "appeal_open",
+        "appeal_too_soon",
         "duties_conflict",
         "elevation_lapsed",
         "elevation_not_open",

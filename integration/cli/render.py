@@ -9,6 +9,7 @@ from integration.errors import StackError
 from integration.launch.configuration import KetoConfiguration, KratosConfiguration
 from integration.launch.configuration import render as render_file
 from integration.launch.home import CHECKOUT
+from integration.launch.openid import read_providers
 
 
 @click.command()
@@ -29,10 +30,12 @@ def render(
     """Fill in kratos.yml and keto.yml for compose, from variables.
 
     Kratos: KRATOS_DSN, KRATOS_COOKIE_SECRET, KRATOS_CIPHER_SECRET (32 characters),
-    KRATOS_DEFAULT_SECRET, KLEIS_HOOK_SECRET, KLEIS_PUBLIC_URL, KLEIS_HOOKS_URL.
+    KRATOS_DEFAULT_SECRET, KLEIS_HOOK_SECRET, KLEIS_PUBLIC_URL, KLEIS_HOOKS_URL; and, if there
+    are OpenID providers to log in with, KLEIS_OIDC_PROVIDERS names the file.
     Keto: KETO_DSN.
     """
     if kratos is not None:
+        providers = environment.variables.get("KLEIS_OIDC_PROVIDERS")
         values = KratosConfiguration(
             dsn=_variable(environment, "KRATOS_DSN"),
             public_url=_variable(environment, "KLEIS_PUBLIC_URL").rstrip("/"),
@@ -43,6 +46,7 @@ def render(
             default_secret=_variable(environment, "KRATOS_DEFAULT_SECRET"),
             folder=str(folder / "kratos"),
             host=host,
+            oidc_providers=read_providers(Path(providers) if providers else None),
         )
         render_file(CHECKOUT / "kratos" / "kratos.yml", values, kratos)
     if keto is not None:

@@ -13,10 +13,11 @@ from integration.edge.decisions.people import People
 from integration.edge.epochs import Epochs
 from integration.edge.exchange import Exchange
 from integration.edge.flows.attempt_log import AttemptLog
+from integration.edge.flows.connection_guard import ConnectionGuard
 from integration.edge.flows.email_guard import EmailGuard
 from integration.edge.flows.flow_ticket import FlowTicket
 from integration.edge.flows.flow_turns import FlowTurns
-from integration.edge.flows.guards import Guard, GuardChain
+from integration.edge.flows.guards import Guard, GuardChain, SideBySide
 from integration.edge.flows.login_attempts import LoginAttempts
 from integration.edge.flows.outcome_reader import OutcomeReader
 from integration.edge.flows.registration_progress import RegistrationProgress
@@ -40,10 +41,12 @@ from integration.edge.sessions.current import Sessions
 from integration.edge.sessions.endings import SessionEndings, SessionWrites
 from integration.edge.sessions.gate import SessionGate
 from integration.edge.sessions.hot_whoami import HotWhoami
+from integration.edge.sessions.one_member import OneMember
 from integration.edge.sessions.rows import SessionRows
 from integration.edge.sessions.second_factor_flows import SecondFactorFlows
 from integration.edge.sessions.standings import SessionStandings
 from integration.edge.sessions.whoami import Whoami
+from integration.edge.sessions.withheld import WithheldSessions
 from integration.edge.tuples.admin import TupleAdmin
 from integration.edge.tuples.audit import TupleAudit
 from integration.edge.tuples.keto_pages import KetoPages
@@ -90,12 +93,12 @@ def make_edge(settings: Settings) -> ASGIApp:
     # Guards are asked in this order and told in reverse: the first also sees what others refuse.
     guards: tuple[Guard, ...] = (
         LoginAttempts(settings, reader, attempts),
-        SessionBeginnings(settings, rows, reader, countries),
-        limits.guard,
+        SideBySide(SessionBeginnings(settings, rows, reader, countries, epochs), limits.guard),
         gate,
         second_factors,
         RegistrationProgress(database, reader),
         EmailGuard(forwarder, public_url=public_url),
+        ConnectionGuard(forwarder, public_url=public_url),
         passwords,
         learning,
         FlowTurns(reader),
@@ -110,17 +113,14 @@ def make_edge(settings: Settings) -> ASGIApp:
         endings=endings,
         gate=gate,
         second_factors=second_factors,
+        withheld=WithheldSessions(sessions, rows),
         epochs=epochs,
     )
     tuples = TupleReads(exchange)
     admin_writes = AdminWrites(forwarder, database, locks, settings)
     keys, audit, model = ApiKeys(database), TupleAudit(database), read_model()
-    people = People(
-        settings,
-        database=database,
-        sessions=sessions,
-        tokens=EdgeAccessTokens(settings, database),
-    )
+    tokens = EdgeAccessTokens(settings, database)
+    people = People(settings, database=database, sessions=sessions, tokens=tokens)
     decisions = make_decisions(
         settings, exchange, database, epochs=epochs, keys=keys, people=people, model=model
     )
@@ -162,6 +162,7 @@ def make_edge(settings: Settings) -> ASGIApp:
         settings=settings,
         keys=keys,
         handlings=handlings,
+        one_member=OneMember(sessions, tokens),
         hot=HotWhoami(cache),
         hot_checks=decisions.hot,
         parts=(

@@ -8,6 +8,7 @@
     postgres, valkey, ory, kleis    one module for each kind of server: how it is run
     configuration  kratos.yml and keto.yml with their placeholders filled in
     supervisor     keeps the processes running; guard ends them when the launcher is killed
+    openid         the OpenID providers Kratos is told of; demo_provider: one to try
     demo           the members to play with
     report         what the terminal and `stack.json` say
 

@@ -3,10 +3,13 @@
 One source for the embedded stack and for compose (`kleis render`).
 """
 
+import json
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from string import Template
+from typing import Any
 
 from integration.errors import StackError
 from integration.launch.files import write_private
@@ -24,6 +27,7 @@ class KratosConfiguration:
         cipher_secret: Exactly 32 characters.
         folder: Absolute path of the `kratos/` folder as Kratos sees it.
         hash_duration: How long one hash takes, as Go writes durations.
+        oidc_providers: As Kratos takes them; those without a mapper of their own get ours.
     """
 
     dsn: str
@@ -39,6 +43,7 @@ class KratosConfiguration:
     port_admin: int = 4434
     bcrypt_cost: int = 12
     hash_duration: str = "300ms"
+    oidc_providers: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +65,13 @@ def render(source: Path, values: KratosConfiguration | KetoConfiguration, target
     Raises:
         StackError: a value could be read as more than a value, or a placeholder has none.
     """
-    filled = {name.upper(): _plain(name, str(value)) for name, value in asdict(values).items()}
+    filled = {
+        name.upper(): _plain(name, value)
+        for name, value in asdict(values).items()
+        if name != "oidc_providers"
+    }
+    if isinstance(values, KratosConfiguration):
+        filled["OIDC_PROVIDERS"] = _with_mapper(values)
     try:
         text = Template(source.read_text(encoding="utf-8")).substitute(filled)
     except KeyError as missing:
@@ -74,11 +85,18 @@ def is_plain(text: str) -> bool:
     return _PLAIN.fullmatch(text) is not None
 
 
-def _plain(name: str, value: str) -> str:
-    if not is_plain(value):
+def _with_mapper(values: KratosConfiguration) -> str:
+    """Return the providers in JSON, which YAML takes as it is, whatever characters they hold."""
+    mapper = {"mapper_url": f"file://{values.folder}/oidc/claims.jsonnet"}
+    return json.dumps([mapper | dict(provider) for provider in values.oidc_providers])
+
+
+def _plain(name: str, value: object) -> str:
+    text = str(value)
+    if not is_plain(text):
         # The value may be a secret: only its name is told.
         raise StackError(
             f"the value for {name.upper()} has characters that a configuration file cannot "
             "carry: use letters, digits and . _ ~ / : @ ? & = % + , * -"
         )
-    return value
+    return text

@@ -50,6 +50,11 @@ class Home:
         return self.root / "processes.json"
 
     @property
+    def demo_provider(self) -> Path:
+        """What the demo OpenID provider is told; has the secret it shares with Kratos."""
+        return self.root / "demo-provider.json"
+
+    @property
     def lock(self) -> Path:
         return self.root / "lock"
 

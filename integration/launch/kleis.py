@@ -48,7 +48,7 @@ def settings_for(
         "embedded": "true",
     }
     given = {name: value for name, value in environ.items() if name != f"{PREFIX}BROKER_URL"}
-    given.setdefault(f"{PREFIX}PUBLIC_URL", edge_url(stack) + "/")
+    given[f"{PREFIX}PUBLIC_URL"] = public_url(stack, environ)
     # Everybody here is on loopback: the numbers are those of one person elsewhere.
     given.setdefault(f"{PREFIX}LIMIT_LOOPBACK_FACTOR", "100")
     return given | {PREFIX + name.upper(): value for name, value in wiring.items()}
@@ -71,6 +71,11 @@ def settings_from(environ: Mapping[str, str]) -> Settings:
 
 def edge_url(stack: StackSettings) -> str:
     return f"http://{HOST}:{stack.port_edge}"
+
+
+def public_url(stack: StackSettings, environ: Mapping[str, str]) -> str:
+    """Return where people reach the site."""
+    return environ.get(f"{PREFIX}PUBLIC_URL") or edge_url(stack) + "/"
 
 
 def migration(environ: Mapping[str, str]) -> Program:

@@ -8,13 +8,14 @@ from integration.errors import StackError
 from integration.settings import PREFIX, StackSettings
 
 HOST = "127.0.0.1"
-_NOT_USED_YET = {"port_oidc"}
 
 
 def of(settings: StackSettings) -> dict[str, int]:
     """Return every port of the stack by the name of its setting."""
-    names = [name for name in StackSettings.model_fields if name.startswith("port_")]
-    return {name: getattr(settings, name) for name in names if name not in _NOT_USED_YET}
+    names = {name for name in StackSettings.model_fields if name.startswith("port_")}
+    if not settings.demo_provider:
+        names.remove("port_oidc")
+    return {name: getattr(settings, name) for name in StackSettings.model_fields if name in names}
 
 
 def require_free(ports: dict[str, int]) -> None:

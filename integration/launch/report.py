@@ -16,18 +16,20 @@ def facts(
     edge_url: str,
     admin_api_key: str,
     demo_members: list[DemoMember],
+    oidc_provider_url: str | None,
     given: dict[str, Path | None],
 ) -> dict[str, Any]:
     """Return what `stack.json` holds besides `pids`; its names are promised.
 
     Args:
+        oidc_provider_url: Of the demo provider, when it runs.
         given: The program an operator gave for a server, by its name.
     """
     return {
         "edge_url": edge_url,
         "admin_api_key": admin_api_key,
         "mailbox_url": f"{edge_url}/dev/mailbox",
-        "oidc_provider_url": None,
+        "oidc_provider_url": oidc_provider_url,
         "demo_members": demo_members,
         "versions": {
             "kleis": _installed("kleis"),
@@ -50,12 +52,14 @@ def pinned_version(server: Server) -> str:
 def table(home: Home, stack: dict[str, Any], *, seconds: float) -> str:
     """Return the lines that `make up` ends with."""
     edge, people = stack["edge_url"], stack["demo_members"]
+    demo = stack["oidc_provider_url"]
     width = max(len(person["email"]) for person in people)
     rows = [
         f"Kleis is ready after {seconds:.1f} s.",
         "",
         f"  pages and Ory's API   {edge}",
         f"  mailbox               {stack['mailbox_url']}",
+        *([f"  demo OpenID provider  {demo}"] if demo else []),
         f"  facts for programs    {home.stack}",
         f"  logs                  {home.logs}",
         "",

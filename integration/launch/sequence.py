@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from integration.errors import StackError
-from integration.launch import binaries, configuration, kleis, ory, ports, postgres, valkey
+from integration.launch import binaries, configuration, kleis, openid, ory, ports, postgres, valkey
 from integration.launch.binaries import Server
 from integration.launch.configuration import KetoConfiguration, KratosConfiguration
 from integration.launch.credentials import Credentials, credentials_of, store
@@ -36,6 +36,8 @@ class Plan:
     memory: Memory
     credentials: Credentials
     cluster: Cluster
+    demo_provider: openid.Demo | None
+    oidc_providers: tuple[dict[str, Any], ...]
 
     @property
     def kleis_environ(self) -> dict[str, str]:
@@ -54,7 +56,18 @@ def plan(settings: StackSettings, home: Home, startup: Startup, supervisor: Supe
             "keto": credentials.keto_password,
         },
     )
-    return Plan(settings, home, startup, supervisor, Memory(home), credentials, cluster)
+    demo = openid.demo_for(settings, kleis.public_url(settings, startup.environ))
+    return Plan(
+        settings,
+        home,
+        startup,
+        supervisor,
+        Memory(home),
+        credentials,
+        cluster,
+        demo_provider=demo,
+        oidc_providers=openid.all_providers(settings, demo),
+    )
 
 
 def bring_up(it: Plan) -> Credentials:
@@ -64,7 +77,7 @@ def bring_up(it: Plan) -> Credentials:
         StackError: one step failed.
         Stopped: somebody asked for a stop meanwhile.
     """
-    with ThreadPoolExecutor(max_workers=6, thread_name_prefix="start") as pool:
+    with ThreadPoolExecutor(max_workers=7, thread_name_prefix="start") as pool:
         databases = pool.submit(_databases, it)
         kratos = pool.submit(_obtain, it, binaries.KRATOS, it.settings.kratos_bin)
         keto = pool.submit(_obtain, it, binaries.KETO, it.settings.keto_bin)
@@ -75,6 +88,7 @@ def bring_up(it: Plan) -> Credentials:
             pool.submit(_kratos, it, databases, kratos),
             pool.submit(_keto, it, databases, keto),
             pool.submit(_kleis, it, databases),
+            pool.submit(_demo_provider, it),
         ]
         done, _ = wait(steps, return_when=FIRST_EXCEPTION)
         if failed := next((step.exception() for step in done if step.exception()), None):
@@ -118,6 +132,7 @@ def _kratos(it: Plan, databases: Future[None], found: Future[Path]) -> None:
         port_public=settings.port_kratos_public,
         port_admin=settings.port_kratos_admin,
         bcrypt_cost=settings.bcrypt_cost,
+        oidc_providers=it.oidc_providers,
         hash_duration=f"{max(1, 300 * 2**settings.bcrypt_cost // 2**12)}ms",
     )
     target = it.home.kratos_configuration
@@ -161,6 +176,14 @@ def _kleis(it: Plan, databases: Future[None]) -> None:
     _once(it, "kleis", kleis.schema_mark(), lambda: _migrate(it, migration))
     for role in kleis.ROLES:
         it.supervisor.start(kleis.program(role, it.kleis_environ))
+
+
+def _demo_provider(it: Plan) -> None:
+    demo = it.demo_provider
+    if demo is not None:
+        program = openid.program(demo, it.home.demo_provider, it.startup.environ)
+        it.supervisor.start(program)
+        _await(it, program.name, lambda: ory.answers(f"{demo.issuer}/jwks"))
 
 
 def _seeded(it: Plan) -> Credentials:

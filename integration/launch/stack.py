@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
 from integration.errors import StackError
-from integration.launch import kleis, ports, report, sequence
+from integration.launch import kleis, openid, ports, report, sequence
 from integration.launch.credentials import Credentials
 from integration.launch.demo_members import demo_members
 from integration.launch.files import write_json
@@ -159,10 +159,13 @@ class Launcher:
         return sequence.bring_up(plan)
 
     def _announce(self, credentials: Credentials) -> dict[str, object]:
+        public_url = kleis.public_url(self._settings, self._startup.environ)
+        demo = openid.demo_for(self._settings, public_url)
         self._facts = report.facts(
             edge_url=kleis.edge_url(self._settings),
             admin_api_key=credentials.admin_api_key,
             demo_members=demo_members(credentials.demo_passwords),
+            oidc_provider_url=openid.demo_issuer(self._settings) if demo else None,
             given={"kratos": self._settings.kratos_bin, "keto": self._settings.keto_bin},
         )
         self._record(self._supervisor.running())

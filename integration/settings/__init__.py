@@ -1,7 +1,7 @@
 """Everything an operator can set, as `KLEIS_*` variables.
 
 Durations are ISO 8601 (`PT15M`). The list with defaults is `docs/settings.md`, written by
-`kleis settings` and compared with this file by a test. The embedded stack sets most of the
+`kleis docs settings` and compared with this file by a test. The embedded stack sets most of the
 first half by itself; `StackSettings` is what it reads.
 """
 
@@ -209,6 +209,17 @@ class StackSettings(BaseSettings):
     port_keto_metrics: Port = Field(default=4468, description="Keto, metrics port.")
     port_keto_opl: Port = Field(default=4469, description="Keto, OPL syntax port.")
     port_oidc: Port = Field(default=4459, description="Demo OpenID provider.")
+    demo_provider: bool = Field(
+        default=True,
+        description=(
+            "Run a demo OpenID provider, where anybody can be anybody. Only where "
+            "`KLEIS_PUBLIC_URL` is on loopback; never in docker compose."
+        ),
+    )
+    oidc_providers: Path | None = Field(
+        default=None,
+        description="File with the OpenID providers to log in with; `kleis render` reads it too.",
+    )
 
 
 def refuse_unknown(environ: Mapping[str, str]) -> None:

@@ -58,7 +58,9 @@ def rendered(tmp_path):
         str(tmp_path / Path(item).name) if item.startswith("/") else item
         for item in SERVICES["render"]["command"]
     ]
-    environment = Environment(environment_of("render"))
+    providers = ROOT / "kratos" / "oidc" / "providers.yml"
+    mounted = {"KLEIS_OIDC_PROVIDERS": str(providers)}
+    environment = Environment({**environment_of("render"), **mounted})
     result = CliRunner().invoke(root, arguments, obj=environment, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return {
@@ -162,6 +164,14 @@ def test_kratos_calls_the_hooks_listener_of_the_service(rendered):
     assert called == {("http", f"service:{DEFAULTS['port_hooks']}")}
 
 
+def test_nobody_is_signed_in_by_a_provider_that_the_operator_did_not_name(rendered):
+    assert rendered["kratos"]["selfservice"]["methods"]["oidc"]["config"] == {"providers": []}
+    mounts = SERVICES["render"]["volumes"]
+    target = environment_of("render")["KLEIS_OIDC_PROVIDERS"]
+    assert f"${{KLEIS_OIDC_PROVIDERS:?see .env.example}}:{target}:ro" in mounts
+    assert not any("demo" in name for name in SERVICES)
+
+
 @pytest.mark.parametrize("name", ["kratos", "keto"])
 def test_the_files_that_ory_reads_are_those_of_the_repository(rendered, name):
     assert f"./{name}:/etc/{name}:ro" in SERVICES[name]["volumes"]
@@ -192,7 +202,9 @@ def test_the_servers_can_read_what_our_image_renders():
     assert {SERVICES[name]["user"] for name in ("kratos", "keto", "keto-migrate")} == {uid}
     dockerfile = (ROOT / "Dockerfile").read_text()
     assert f"USER {uid}" in dockerfile
-    for volume in SERVICES["render"]["volumes"]:
+    volumes = [each for each in SERVICES["render"]["volumes"] if each[0] != "$"]
+    assert volumes
+    for volume in volumes:
         name, folder = volume.split(":")
         assert folder in dockerfile
         assert f"{name}:/rendered:ro" in SERVICES[Path(folder).name]["volumes"]

@@ -24,6 +24,7 @@ MODELS = {
     "login_submitted": payloads.LoginSubmitted,
     "settings_submitted": payloads.SettingsSubmitted,
     "settings_completed": payloads.SettingsCompleted,
+    "settings_connection_completed": payloads.SettingsConnectionCompleted,
     "settings_traits_submitted": payloads.SettingsTraitsSubmitted,
     "settings_totp_completed": payloads.SettingsFactorCompleted,
     "settings_lookup_secret_completed": payloads.SettingsFactorCompleted,
@@ -68,6 +69,23 @@ def test_the_form_after_a_change_tells_whether_there_is_a_second_factor(method):
     template = f"settings_{method}_completed"
     assert render(template, template)["is_set"] is True
     assert render(template, f"{template}_removed")["is_set"] is False
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("methods/oidc/callback/demo?code=x&state=y", (True, "demo")),
+        ("methods/oidc/callback?code=x&state=y", (True, "")),
+        ("settings?flow=f&return_to=/self-service/methods/oidc/callback/x", (False, "")),
+    ],
+)
+def test_the_address_tells_whether_a_provider_was_linked_and_which(path, told):
+    name = "settings_connection_completed"
+    context = json.loads((CONTEXTS / f"{name}.json").read_text())
+    context["request_url"] = f"http://127.0.0.1:4455/self-service/{path}"
+    template = str(ROOT / "kratos" / "hooks" / f"{name}.jsonnet")
+    body = json.loads(_gojsonnet.evaluate_file(template, tla_codes={"ctx": json.dumps(context)}))
+    assert (body["is_linked"], body["provider"]) == told
 
 
 def test_a_pending_address_counts_as_verified_by_itself():

@@ -369,8 +369,10 @@ def test_a_client_that_leaves_ends_the_call_behind_it(upstream):
     with edge_running(settings_for(upstream.port, forward_timeout="PT20S")) as port:
         upstream.cancelled.clear()
         connection = http.client.HTTPConnection("127.0.0.1", port)
+        before = len(upstream.seen)
         connection.request("GET", "/slow")
-        time.sleep(0.3)
+        while len(upstream.seen) == before:
+            time.sleep(0.01)
         connection.close()
 
         assert upstream.cancelled.wait(2)

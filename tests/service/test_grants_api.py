@@ -219,6 +219,21 @@ def test_the_same_idempotency_key_is_the_same_grant(services, key, join):
     assert len(audit_of(services, member)) == 1
 
 
+def test_the_same_idempotency_key_is_the_same_grant_also_once_its_end_was_moved(key, join, clock):
+    member, call = join(), key("permissions:write")
+    headers = {"Idempotency-Key": "abc"}
+    asked = wish(member, expires_at=(clock.now + HOUR).isoformat())
+    first = call("POST", GRANTS, json=asked, headers=headers).json()
+    end = {"expires_at": (clock.now + 2 * HOUR).isoformat()}
+    renewed = call("PATCH", f"{GRANTS}/{first['id']}", json=end).json()
+
+    again = call("POST", GRANTS, json=asked, headers=headers)
+
+    assert (again.status_code, again.json()) == (201, renewed)
+    other = call("POST", GRANTS, json=asked | end, headers=headers)
+    assert kind(other) == "idempotency_key_reused"
+
+
 def test_many_who_grant_the_same_at_once_make_one_grant(services, join):
     member = join()
 
@@ -261,6 +276,17 @@ def test_a_revoked_grant_counts_no_more_and_is_revoked_once(services, key, join,
     assert [entry.action for entry in entries] == ["grant.revoked", "grant.created"]
     assert entries[0].reason == "done"
     assert call("DELETE", f"{GRANTS}/{uuid4()}").status_code == 404
+
+
+def test_an_end_that_the_database_reads_and_nobody_else_is_refused(services, key, join):
+    member, call = join(), key("permissions:write")
+    made = call("POST", GRANTS, json=wish(member)).json()
+    for end in ("9999-12-31T23:59:59-12:00", "9999-12-31T23:59:59Z"):
+        new = wish(join(), expires_at=end)
+        assert kind(call("POST", GRANTS, json=new)) == "expiry_too_far"
+        renewed = call("PATCH", f"{GRANTS}/{made['id']}", json={"expires_at": end})
+        assert kind(renewed) == "expiry_too_far"
+    assert call("GET", GRANTS).status_code == 200
 
 
 def test_a_renewal_moves_the_end_and_a_grant_that_ended_has_none(services, key, join, clock):

@@ -22,6 +22,8 @@ from ory_client import (
     UpdateVerificationFlowWithCodeMethod,
 )
 
+from tests.system.openid import Account, Visitor
+
 JSON = {"accept": "application/json"}
 
 
@@ -164,6 +166,20 @@ def another_person(people: Callable[[], Person]) -> Person:
 
 
 @pytest.fixture
+def clients(stack: Any) -> Iterator[Callable[..., Any]]:
+    """Return a function that makes a client of a kind (`tests/session_clients.py`) for a person."""
+    made: list[Any] = []
+
+    def make(kind: type, whose: Any, **more: Any) -> Any:
+        made.append(kind(stack, whose, **more))
+        return made[-1]
+
+    yield make
+    for client in made:
+        client.close()
+
+
+@pytest.fixture
 def permissions(stack: Any) -> Iterator[PermissionApi]:
     """Keto's questions, asked by an unmodified SDK with the stack's key."""
     client = ory_client.ApiClient(ory_client.Configuration(host=stack.edge_url))
@@ -178,6 +194,26 @@ def admin(stack: Any) -> Iterator[httpx.Client]:
     headers = {"Authorization": f"Bearer {stack.facts['admin_api_key']}"}
     with httpx.Client(base_url=stack.edge_url, headers=headers, timeout=30) as client:
         yield client
+
+
+@pytest.fixture
+def account(stack: Any) -> Account:
+    """Somebody's account at the demo OpenID provider."""
+    return Account(stack.facts["oidc_provider_url"])
+
+
+@pytest.fixture
+def browsers(stack: Any) -> Iterator[Callable[..., Visitor]]:
+    """Return a function that opens another browser."""
+    made: list[Visitor] = []
+
+    def new(**options: str) -> Visitor:
+        made.append(Visitor(stack, **options))
+        return made[-1]
+
+    yield new
+    for each in made:
+        each.close()
 
 
 @pytest.fixture(name="eventually")

@@ -1,6 +1,7 @@
 """Names of permissions, what covers what, and which role has which."""
 
 import itertools
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -209,6 +210,13 @@ def test_nobody_adds_what_would_be_beyond_oneself():
     assert codes(decide_addition(new, creator, existing([]))) == {"permission_not_held"}
     admin = Granter("x", (Holding("*"),))
     assert isinstance(decide_addition(new, admin, existing([])), Allow)
+
+
+@pytest.mark.parametrize("new", [Permission("content.*", "", Role.USER), Permission("new.one")])
+def test_nobody_adds_for_ever_what_is_held_for_a_while(new):
+    until = datetime(2026, 5, 1, tzinfo=UTC)
+    elevated = Granter("x", (Holding("permissions.write"), Holding("*", until)))
+    assert codes(decide_addition(new, elevated, existing([]))) == {"permission_not_held"}
 
 
 @pytest.mark.parametrize(

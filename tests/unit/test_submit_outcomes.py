@@ -237,7 +237,7 @@ CALLBACK = "/self-service/methods/oidc/callback/labidp"
     [
         ("oidc_callback_new_person", {}, "login", Outcome.SUCCESS),
         ("oidc_callback_login_json_accept", {}, "login", Outcome.SUCCESS),
-        ("oidc_callback_registration_json", {}, "registration", Outcome.SUCCESS),
+        ("oidc_callback_registration_json", {}, "login", Outcome.SUCCESS),
         ("oidc_callback_inactive_json", {}, "login", Outcome.DISABLED),
         (
             "oidc_callback_existing_email",
@@ -262,6 +262,24 @@ CALLBACK = "/self-service/methods/oidc/callback/labidp"
 def test_a_providers_callback_tells_which_flow_it_was(name, answers, flow, outcome):
     told = outcome_of(name, fields={}, kratos=Kratos(**answers), path=CALLBACK)
     assert (told.flow, told.outcome, told.method) == (flow, outcome, "oidc")
+
+
+def test_a_registration_with_a_provider_is_a_login_when_it_gives_a_session():
+    recorded = answer("oidc_callback_registration_json")
+    told = asyncio.run(classify(submit(fields={}, path=CALLBACK), recorded, Kratos()))
+    assert told.is_login
+
+    document = json.loads(recorded.body)
+    del document["session"]
+    withheld = Answer(200, recorded.headers, json.dumps(document).encode())
+    told = asyncio.run(classify(submit(fields={}, path=CALLBACK), withheld, Kratos()))
+    assert (told.flow, told.outcome, told.is_login) == ("registration", Outcome.SUCCESS, False)
+
+
+@pytest.mark.parametrize("path", [CALLBACK, "/self-service/methods/oidc/callback"])
+def test_a_callback_is_one_with_and_without_the_providers_name(path):
+    assert submit(fields={}, path=path).is_callback
+    assert not submit(fields={}, path="/self-service/methods/oidc/callbacks").is_callback
 
 
 def test_a_native_client_of_a_provider_logs_in_when_it_exchanges_its_codes():

@@ -86,6 +86,7 @@ class Subjects:
         self._loading: dict[str, _Load] = {}
         self._task: asyncio.Task[None] | None = None
         epochs.listen(self._told)
+        epochs.on_another_past(self._forget)
 
     def remembered(self, subject_id: str) -> Subject | None:
         """Return a subject nothing is known to have moved for; None also when the feed is not
@@ -158,6 +159,12 @@ class Subjects:
             del self._remembered[subject_id]
         elif known.is_settling and not is_settling:
             self._remembered[subject_id] = replace(known, is_settling=False)
+
+    def _forget(self) -> None:
+        """Forget everything, and what is being loaded."""
+        self._remembered.clear()
+        for load in self._loading.values():
+            load.is_spoilt = True
 
 
 def _fail(loads: Iterable[_Load], error: BaseException) -> None:

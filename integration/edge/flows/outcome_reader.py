@@ -21,9 +21,9 @@ from integration.edge.flows.submit_answers import (
     UNREADABLE,
     callback_flow,
     has_credentials,
+    new_credentials,
     of_body,
     session_cookie,
-    session_token,
 )
 from integration.edge.flows.submit_outcomes import (
     Outcome,
@@ -58,16 +58,19 @@ class OutcomeReader:
 
     async def of(self, submit: Submit, answer: Answer | None) -> SubmitOutcome:
         """Return how a submit ended, the same for whoever asks. Never raises."""
-        if submit.outcome is None:
-
-            async def fetch(path: str, query: str, credentials: RawHeaders | None) -> Answer:
-                request = submit.request
-                if credentials is not None:
-                    request = replace(request, headers=credentials)
-                return await self._forwarder.fetch(Upstream.KRATOS_PUBLIC, path, query, request)
-
-            submit.outcome = await classify(submit, answer, fetch)
+        async with submit.reading:
+            if submit.outcome is None:
+                submit.outcome = await classify(submit, answer, self._fetch_for(submit))
         return submit.outcome
+
+    def _fetch_for(self, submit: Submit) -> Fetch:
+        async def fetch(path: str, query: str, credentials: RawHeaders | None) -> Answer:
+            request = submit.request
+            if credentials is not None:
+                request = replace(request, headers=credentials)
+            return await self._forwarder.fetch(Upstream.KRATOS_PUBLIC, path, query, request)
+
+        return fetch
 
 
 async def classify(submit: Submit, answer: Answer | None, fetch: Fetch) -> SubmitOutcome:
@@ -222,7 +225,7 @@ class _Reading:
             return verdict
         credentials: RawHeaders | None
         if verdict.outcome is Outcome.SUCCESS:
-            credentials = self._new_credentials()
+            credentials = new_credentials(self.answer)
         elif verdict.outcome is Outcome.WRONG_CODE and flow == "login":
             # A second factor: whose it was to be, the session it was tried over tells.
             credentials = None if has_credentials(self.submit.request) else []
@@ -237,13 +240,6 @@ class _Reading:
         # Without a new session, this one is that of the attempt's person only.
         new = session if verdict.outcome is Outcome.SUCCESS else None
         return replace(verdict, identity_id=identity_id, session=verdict.session or new)
-
-    def _new_credentials(self) -> RawHeaders:
-        cookie = session_cookie(self.answer)
-        if cookie is not None:
-            return [(b"cookie", f"{SESSION_COOKIE}={cookie}".encode("latin-1"))]
-        token = session_token(first_document(self.answer.body) or {})
-        return [(b"x-session-token", token.encode("latin-1", "ignore"))] if token else []
 
     async def _whoami(self, credentials: RawHeaders | None) -> dict[str, object] | None:
         answer = await self.fetch("/sessions/whoami", "", credentials)

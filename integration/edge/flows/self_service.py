@@ -11,6 +11,8 @@ from integration.edge.flows import recovery_refusals, repairs
 from integration.edge.flows.callers import Callers
 from integration.edge.flows.flow_ticket import FlowTicket
 from integration.edge.flows.guards import GuardChain, Submit
+from integration.edge.flows.oidc_callback import is_oidc_callback
+from integration.edge.flows.submit_answers import has_credentials
 from integration.edge.flows.submits import read_fields
 from integration.edge.identity_lock import IdentityLocks
 from integration.edge.limits.guard import LimitGuard
@@ -21,8 +23,8 @@ from integration.edge.routes import Route
 from integration.edge.sessions.endings import SessionEndings
 from integration.edge.sessions.gate import SessionGate
 from integration.edge.sessions.second_factor_flows import SecondFactorFlows
+from integration.edge.sessions.withheld import WithheldSessions
 
-_OIDC_CALLBACK = "/self-service/methods/oidc/callback/"
 _WITHOUT_FORM = frozenset({"/sessions/token-exchange", "/self-service/logout"})
 _ERROR_PAGE = "/self-service/errors"
 
@@ -33,7 +35,7 @@ def is_submit(request: Request) -> bool:
 
 
 def _has_no_form(request: Request) -> bool:
-    if request.path.startswith(_OIDC_CALLBACK):
+    if is_oidc_callback(request.path):
         return request.method in ("GET", "POST")
     return request.path in _WITHOUT_FORM and request.method == "GET"
 
@@ -52,6 +54,7 @@ class SelfService:
         endings: SessionEndings,
         gate: SessionGate,
         second_factors: SecondFactorFlows,
+        withheld: WithheldSessions,
         epochs: Epochs,
     ) -> None:
         self._exchange = exchange
@@ -62,6 +65,7 @@ class SelfService:
         self._endings = endings
         self._gate = gate
         self._second_factors = second_factors
+        self._withheld = withheld
         self._epochs = epochs
         self._callers = Callers(exchange.forwarder)
 
@@ -84,11 +88,13 @@ class SelfService:
                     body,
                     lambda: self._exchange.ask(seen, route, **_sent_on(submit, body)),
                 )
-            return await recovery_refusals.shown(self._exchange.forwarder, submit, answer)
+            answer = await recovery_refusals.shown(self._exchange.forwarder, submit, answer)
+            return await self._withheld.shown(submit, answer)
 
         answer = scrubbed(await self._guards.around(submit, ask_kratos))
-        # Whatever hooks changed meanwhile holds here once the client knows.
-        await self._epochs.catch_up()
+        if _may_have_changed_members(submit):
+            # Whatever hooks changed meanwhile holds here once the client knows.
+            await self._epochs.catch_up()
         answer = self._exchange.judged(answer)
         answer = self._limit_guard.added(submit, answer)
         answer = await self._second_factors.shown(request, answer)
@@ -110,8 +116,10 @@ class SelfService:
         return repairs.of_self_service(request, answer)
 
     async def _lock_for(self, submit: Submit) -> AbstractAsyncContextManager[None]:
-        """Return the lock of the identity a settings submit changes; else nothing to hold."""
-        if submit.flow != "settings":
+        """Return the lock of the identity that settings change, a provider's answer to them
+        among it; else nothing to hold."""
+        comes_back = submit.is_callback and has_credentials(submit.request)
+        if submit.flow != "settings" and not comes_back:
             return nullcontext()
         caller = await self._callers.of(submit)
         # Without a session Kratos refuses by itself.
@@ -121,6 +129,15 @@ class SelfService:
         answer = self._exchange.judged(await self._exchange.ask(request, route))
         scrubbed_body = self._exchange.errors.scrub_error_page(answer.body)
         return Answer(answer.status, answer.headers, scrubbed_body)
+
+
+def _may_have_changed_members(submit: Submit) -> bool:
+    """Tell whether a hook may have written something.
+
+    That of a login does not; what a login does to sessions, `SessionBeginnings` sees to. One with
+    a provider may have been a registration.
+    """
+    return submit.flow != "login" or submit.method == "oidc"
 
 
 def _recovery_page() -> Answer:

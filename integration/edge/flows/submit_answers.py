@@ -2,7 +2,7 @@
 
 from http.cookies import CookieError, SimpleCookie
 
-from integration.edge.asgi import Answer
+from integration.edge.asgi import Answer, RawHeaders
 from integration.edge.flows.outcomes import first_document, messages_in
 from integration.edge.flows.submit_outcomes import (
     Outcome,
@@ -47,9 +47,10 @@ def of_body(body: bytes, flow: str, *, has_session: bool) -> Verdict:
 
 
 def callback_flow(body: bytes) -> str:
-    """Return what a provider's callback was after all: only a registration shows an identity."""
+    """Return what a provider's callback was after all: with a session, a login, whether or not it
+    was a registration before; only a registration shows an identity without one."""
     document = first_document(body) or {}
-    return "registration" if "identity" in document else "login"
+    return "registration" if "identity" in document and "session" not in document else "login"
 
 
 def session_token(document: dict[str, object]) -> str | None:
@@ -80,3 +81,12 @@ def session_cookie(answer: Answer) -> str | None:
         if cookie is not None and cookie.value:
             return cookie.value
     return None
+
+
+def new_credentials(answer: Answer) -> RawHeaders:
+    """Return a request's fields with the session that an answer gives; empty when it gives none."""
+    cookie = session_cookie(answer)
+    if cookie is not None:
+        return [(b"cookie", f"{SESSION_COOKIE}={cookie}".encode("latin-1"))]
+    token = session_token(first_document(answer.body) or {})
+    return [(b"x-session-token", token.encode("latin-1", "ignore"))] if token else []

@@ -163,7 +163,7 @@ class Sessions:
         if not sessions.is_idle(last, now, self._idle):
             return False
         try:
-            await self._rows.end_idle(shown.session_id)
+            await self._rows.end_at_kratos(shown.session_id, reason="idle")
         except RefusedError:
             log.warning("idle_session_not_ended")
         return True

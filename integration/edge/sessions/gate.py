@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from integration.edge.asgi import Answer
 from integration.edge.exchange import Exchange
+from integration.edge.flows import oidc_callback
 from integration.edge.flows.guards import Submit
 from integration.edge.flows.submit_answers import has_credentials
 from integration.edge.headers import wants_html, without_session
@@ -14,8 +15,9 @@ from integration.edge.sessions import member_status, second_factor_required
 from integration.edge.sessions.current import Sessions
 
 _SETTINGS = "/self-service/settings"
-_FOR_STRANGERS = tuple(
-    f"/self-service/{flow}" for flow in ("login", "registration", "recovery", "verification")
+_FOR_STRANGERS = (
+    *(f"/self-service/{flow}" for flow in ("login", "registration", "recovery", "verification")),
+    oidc_callback.PATH,
 )
 
 

@@ -5,7 +5,7 @@ remembers of the session.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +20,8 @@ _MOVE = """
     ON CONFLICT (subject_id) DO UPDATE SET epoch = known.epoch + 1, xid = excluded.xid
 """
 # Of a session that is there already (a refresh, a second factor) only the proof is new.
+# Nobody waits for the disk, unless a hold begins: what a crash of PostgreSQL takes, the session's
+# first use writes again, and a hold whose end is lost asks once more.
 _BEGIN = f"""
     WITH written AS (
         INSERT INTO member_sessions AS known (session_id, identity_id, started_at,
@@ -29,9 +31,13 @@ _BEGIN = f"""
             %(methods)s::text[], %(aal)s,
             %(device)s::uuid, %(address)s, %(agent)s, %(country)s, %(at)s, held.reason,
             CASE WHEN held.reason IS NOT NULL THEN now() END
-        FROM (SELECT CASE WHEN %(hold)s::text IS NOT NULL AND EXISTS (
-            SELECT FROM members WHERE identity_id = %(identity)s AND recovered_at IS NOT NULL
-        ) THEN %(hold)s END AS reason) AS held
+        FROM (
+            SELECT reason, set_config('synchronous_commit',
+                CASE WHEN reason IS NULL THEN 'off' ELSE 'on' END, true)
+            FROM (SELECT CASE WHEN %(hold)s::text IS NOT NULL AND EXISTS (
+                SELECT FROM members WHERE identity_id = %(identity)s AND recovered_at IS NOT NULL
+            ) THEN %(hold)s END AS reason) AS asked
+        ) AS held
         ON CONFLICT (session_id) DO UPDATE SET
             authenticated_at = excluded.authenticated_at, expires_at = excluded.expires_at,
             methods = excluded.methods, aal = excluded.aal,
@@ -77,9 +83,9 @@ _END_ONE = f"""
     )
     {_MOVE.format(source="ended")}
 """  # noqa: S608 - put together from constants
-_IDLE = f"""
+_END_AT_KRATOS = f"""
     WITH ended AS (
-        UPDATE member_sessions SET ended_at = now(), end_reason = 'idle'
+        UPDATE member_sessions SET ended_at = now(), end_reason = %(reason)s
         WHERE session_id = %(only)s AND ended_at IS NULL RETURNING session_id, identity_id
     ), told AS (
         INSERT INTO outbox (identity_id, lane, kind, payload, created_at, due_at)
@@ -95,6 +101,18 @@ _EXTENDED = f"""
     )
     {_MOVE.format(source="longer")}
 """  # noqa: S608 - put together from constants
+_FOLLOW = """
+    INSERT INTO outbox (identity_id, lane, kind, payload, created_at, due_at)
+    VALUES (%s, 'session_check', 'follow_sessions', '{}', now(), now() + %s)
+"""
+_LINKED = """
+    WITH event AS (
+        INSERT INTO security_events (id, identity_id, at, kind, facts)
+        VALUES (gen_random_uuid(), %(identity)s, now(), 'connection_added', %(event)s)
+    )
+    INSERT INTO outbox (identity_id, lane, kind, payload, created_at, due_at)
+    VALUES (%(identity)s, 'mail', 'send_mail', %(mail)s, now(), now())
+"""
 _MAIL = """
     INSERT INTO outbox (identity_id, lane, kind, payload, created_at, due_at)
     VALUES (%s, 'mail', 'send_mail', %s, now(), now())
@@ -170,17 +188,27 @@ class SessionRows:
         values = {"identity": identity_id, "reason": reason, "only": only, "but": but}
         await self._database.execute(_END, values)
 
+    async def follow(self, identity_id: UUID, *, after: timedelta) -> None:
+        """Let a worker end, after a while, what Kratos has ended and nobody wrote down."""
+        await self._database.execute(_FOLLOW, (identity_id, after))
+
     async def end_one(self, session_id: UUID, *, reason: str) -> None:
         """Note that Kratos ended a session, whosesoever it was."""
         await self._database.execute(_END_ONE, {"only": session_id, "reason": reason})
 
-    async def end_idle(self, session_id: UUID) -> None:
-        """End a session that was left alone too long, at Kratos too."""
-        await self._database.execute(_IDLE, {"only": session_id})
+    async def end_at_kratos(self, session_id: UUID, *, reason: str) -> None:
+        """End a session that lives: with us now, at Kratos in a moment."""
+        await self._database.execute(_END_AT_KRATOS, {"only": session_id, "reason": reason})
 
     async def extended(self, session_id: UUID, expires_at: datetime) -> None:
         """Note until when Kratos extended a session."""
         await self._database.execute(_EXTENDED, {"only": session_id, "expires": expires_at})
+
+    async def linked(self, identity_id: UUID, facts: dict[str, Any]) -> None:
+        """Let the member know that a login linked a provider; `settings` tell by their hook."""
+        mail = {"template": "connection_added", "facts": facts}
+        values = {"identity": identity_id, "event": Jsonb({"provider": ""}), "mail": Jsonb(mail)}
+        await self._database.execute(_LINKED, values)
 
     async def mail_new_device(self, identity_id: UUID, facts: dict[str, Any]) -> None:
         """Let the member know of a login from a device that was never seen."""
