@@ -19,6 +19,7 @@ from integration.edge.flows.flow_ticket import FlowTicket
 from integration.edge.flows.flow_turns import FlowTurns
 from integration.edge.flows.guards import Guard, GuardChain
 from integration.edge.flows.login_attempts import LoginAttempts
+from integration.edge.flows.oidc_ticket import OidcTicket
 from integration.edge.flows.outcome_reader import OutcomeReader
 from integration.edge.flows.registration_progress import RegistrationProgress
 from integration.edge.flows.self_service import SelfService
@@ -110,6 +111,7 @@ def make_edge(settings: Settings) -> ASGIApp:
         limit_guard=limits.guard,
         locks=locks,
         ticket=FlowTicket(settings),
+        oidc_ticket=OidcTicket(settings),
         endings=endings,
         gate=gate,
         second_factors=second_factors,

@@ -428,6 +428,81 @@ def test_who_our_tables_shut_out_reads_why(browsers, account, record, status, ei
     assert (attempt["outcome"], attempt["code"]) == ("disabled", f"account_{status}")
 
 
+# How far it got
+
+
+STEPS = (
+    "state_validation",
+    "token_exchange",
+    "profile_fetch",
+    "user_resolution",
+    "account_linking",
+    "session_creation",
+)
+
+
+def progress_of(browser, flow, admin, eventually, *, state):
+    path = f"/api/flows/{flow['id']}"
+    shown = eventually(
+        lambda: (found := admin.get(path), found.json().get("state") == state and found.json())[1],
+        seconds=5,
+    )
+    own = browser.http.get(path, headers={"accept": JSON})
+    assert own.status_code == 200, own.text
+    assert own.json() == shown
+    assert shown["kind"] == "oauth"
+    assert tuple(step["name"] for step in shown["steps"]) == STEPS
+    return shown
+
+
+def reached(shown):
+    return [step["name"] for step in shown["steps"] if step["state"] == shown["state"]]
+
+
+@pytest.mark.parametrize("kind", ["login", "registration"])
+def test_the_steps_of_the_specification_are_shown(browser, account, admin, eventually, kind):
+    flow = browser.start(kind)
+    address = browser.choose(flow)
+    if kind == "login":
+        shown = progress_of(browser, flow, admin, eventually, state="waiting")
+        assert reached(shown) == ["state_validation"]
+
+    browser.come_back(account.consent(address))
+
+    shown = progress_of(browser, flow, admin, eventually, state="completed")
+    assert reached(shown) == list(STEPS)
+
+
+def test_the_step_that_failed_is_shown(browsers, account, admin, eventually):
+    refused = browsers()
+    flow = refused.start("login")
+    refused.come_back(account.refuse(refused.choose(flow)))
+    shown = progress_of(refused, flow, admin, eventually, state="failed")
+    assert shown["error"] == {"step": "token_exchange", "code": "kratos_4000001"}
+
+    forged = browsers()
+    flow = forged.start("login")
+    forged.choose(flow)
+    forged.come_back("/self-service/methods/oidc/callback/demo?code=x&state=guessed")
+    shown = progress_of(forged, flow, admin, eventually, state="failed")
+    assert shown["error"]["step"] == "state_validation"
+
+
+def test_a_link_that_is_offered_waits_for_the_person(stack, browser, member, admin, eventually):
+    account = Account(stack.facts["oidc_provider_url"], email=member.email)
+    flow = browser.start("login")
+    browser.come_back(account.consent(browser.choose(flow)))
+    path = f"/api/flows/{flow['id']}"
+    shown = eventually(
+        lambda: (
+            [step["name"] for step in admin.get(path).json()["steps"] if step["state"] == "waiting"]
+            == ["account_linking"]
+            and admin.get(path).json()
+        )
+    )
+    assert shown["state"] == "waiting"
+
+
 # Native clients
 
 
