@@ -149,6 +149,19 @@ def test_the_second_login_is_the_same_members(browsers, account, record, eventua
     assert subjects == ["Your account was used on a new device"]
 
 
+def test_a_browser_that_was_here_before_is_no_new_device(either, account, record, stack):
+    either.go_through(account)
+    token = either.http.get("/self-service/logout/browser", headers={"accept": JSON}).json()
+    either.http.get("/self-service/logout", params={"token": token["logout_token"]})
+    either.go_through(account)
+
+    rows = record.sessions(record.member(account.email)["identity_id"])
+    assert [row["end_reason"] for row in rows] == ["logout", ""]
+    assert rows[0]["device_id"] == rows[1]["device_id"] is not None
+    record.until_done(account.email)
+    assert not [mail for mail in mails_to(stack, account.email) if "device" in mail["subject"]]
+
+
 def test_an_address_in_capitals_is_the_same_address(stack, browser, record):
     account = Account(stack.facts["oidc_provider_url"])
     account.tell(email=account.email.upper())
