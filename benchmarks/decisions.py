@@ -5,6 +5,7 @@ has one core together, the load has the other. The rest: all have all cores. PyC
 it is installed (`pip install casbin`).
 
     python -m benchmarks.decisions [--members 10000] [--seconds 3] [--questions 200000]
+        [--only rates] [--only latencies] [--only memory]
 """
 
 import argparse
@@ -106,7 +107,7 @@ async def waits(url: str, bodies: list[bytes]) -> list[float]:
 
 
 def say(what: str, aim: str, found: str) -> None:
-    print(f"| {what} | {aim} | {found} |", flush=True)
+    print(f"| {what} | {aim} | {found} (load {os.getloadavg()[0]:.1f}) |", flush=True)
 
 
 def over_http(edge: str, keto: str, world: PlatformWorld, seconds: float) -> None:
@@ -242,7 +243,9 @@ async def in_process(within: InProcess, world: PlatformWorld, count: int, keto: 
     traffic = world.traffic(seed=5)
     chance = random.Random(6)
     for _ in range(count // 200):
-        await within.decisions.decide_all([Asking(each) for each in islice(traffic, 200)])
+        await within.decisions.decide_all(
+            [Asking(each) for each in islice(traffic, 200)], share="benchmark"
+        )
     found = 0
     for question in islice(traffic, count):
         if chance.random() < 0.01:
@@ -373,20 +376,27 @@ def main() -> None:
     parser.add_argument("--members", type=int, default=10_000)
     parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement")
     parser.add_argument("--questions", type=int, default=200_000, help="for the hit rate")
+    parts = ("rates", "latencies", "memory")
+    parser.add_argument("--only", choices=parts, action="append", help="again for several")
     given = parser.parse_args()
-    with placed(given.members, on_one_core=True) as place:
-        over_http(place.edge, place.keto, place.world, given.seconds)
-        uncached_rates(place.edge, place.keto, place.world, given.seconds)
+    wanted = given.only or parts
+    if "rates" in wanted:
+        with placed(given.members, on_one_core=True) as place:
+            over_http(place.edge, place.keto, place.world, given.seconds)
+            uncached_rates(place.edge, place.keto, place.world, given.seconds)
+    if wanted == ["rates"]:
+        return
     with placed(given.members, on_one_core=False) as place:
-        uncached(place.edge, place.keto, place.world, 300)
-        batches(place.edge, place.world, 5)
+        if "latencies" in wanted:
+            uncached(place.edge, place.keto, place.world, 300)
+            batches(place.edge, place.world, 5)
+        if "memory" in wanted:
+            asyncio.run(inside(place, given.questions))
 
-        async def inside() -> None:
-            where = (place.database_url, place.valkey_url, place.keto)
-            async with InProcess(*where) as within:
-                await in_process(within, place.world, given.questions, place.keto)
 
-        asyncio.run(inside())
+async def inside(place: Place, questions: int) -> None:
+    async with InProcess(place.database_url, place.valkey_url, place.keto) as within:
+        await in_process(within, place.world, questions, place.keto)
 
 
 if __name__ == "__main__":

@@ -107,6 +107,7 @@ def _follow(session: Session, services: Services, change: Change) -> None:
                 actor=Actor.ADMIN,
                 reason=_REASON,
                 now=now,
+                is_done=True,
             )
     if member is not None and change.after is not None:
         _copy_traits(session, change.identity_id, change.after)

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from hooks.authentication import FromKratos
 from hooks.payloads import HookPayload, Text
 from integration.authority.admins import Admin
+from integration.db import locks
 from integration.db import members as member_rows
 from integration.db.authority_audit import By
 from integration.dependencies import Transaction, UsesServices
@@ -56,7 +57,7 @@ def roles_written(
     x_request_id: Annotated[str, Header()] = "",
 ) -> None:
     """Give members the roles that the tuples say, all in one transaction."""
-    roles.hold_all(session)
+    locks.hold_admins(session, alone=True)
     admin = Admin(By(f"key:{payload.api_key_id}", x_request_id), scopes=_SCOPES)
     # In one order everywhere, or two transactions wait for each other.
     for change in sorted(payload.changes, key=lambda each: each.identity_id):

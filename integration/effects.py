@@ -17,6 +17,7 @@ from policies.decisions import (
     EndSession,
     EndSessions,
     FollowEmailChange,
+    FollowSessions,
     ForgetCredentials,
     PublishEvent,
     SendMail,
@@ -34,6 +35,8 @@ LANES: dict[type[Effect], str] = {
     EndSessions: "identity",
     EndSession: "sessions",
     EndOlderSessions: "sessions",
+    # A lane of its own: it waits for a minute, and no end of a session waits for it.
+    FollowSessions: "session_check",
     DeleteIdentity: "identity",
     # A lane of its own: nobody's suspension waits for another address.
     FollowEmailChange: "account",
@@ -48,6 +51,7 @@ KINDS: dict[str, type[Effect]] = {
     "end_sessions": EndSessions,
     "end_session": EndSession,
     "end_older_sessions": EndOlderSessions,
+    "follow_sessions": FollowSessions,
     "delete_identity": DeleteIdentity,
     "follow_email_change": FollowEmailChange,
     "forget_credentials": ForgetCredentials,

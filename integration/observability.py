@@ -23,7 +23,8 @@ def configure_logging(*, level: str, log_format: str, process: str) -> None:
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
         if log_format == "json"
-        else structlog.dev.ConsoleRenderer()
+        # Where `rich` is installed, the usual one shows the variables of every frame.
+        else structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     )
     # Ours go straight to the stream: by way of `logging` a line costs three times as much, and
     # the edge writes one a request.

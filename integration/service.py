@@ -8,14 +8,14 @@ import asyncio
 import signal
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import FrameType
 from typing import Any
 
 import structlog
 import uvicorn
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI
 
 from hooks import (
     admin,
@@ -29,13 +29,17 @@ from hooks import (
 )
 from hooks import settings as settings_hooks
 from integration.api import (
+    admin_appeals,
     admin_authority,
     auth_login,
     auth_register,
+    auth_tickets,
     flows,
     health,
     jwks,
     me,
+    me_appeals,
+    me_deactivation,
     me_email,
     me_password,
     me_second_factor,
@@ -47,23 +51,29 @@ from integration.api import (
     tokens,
     well_known,
 )
+from integration.api.request_log import RequestLog
 from integration.services import Services, make_services
 from integration.settings import Settings
 from integration.web import pages
 
 log = structlog.get_logger()
 
-_REQUEST_ID = "x-request-id"
 _TITLE = "Kleis"
 _VERSION = "1"
 _SUMMARY = "The identity layer on Ory Kratos and Ory Keto"
+# The first that matches answers, so what is called most comes first.
 _ROUTED = (
+    tokens,
+    revocations,
     health,
     well_known,
     jwks,
     auth_register,
     auth_login,
+    auth_tickets,
     me,
+    me_appeals,
+    me_deactivation,
     me_email,
     me_password,
     me_sessions,
@@ -71,9 +81,8 @@ _ROUTED = (
     me_security_events,
     flows,
     admin_authority,
+    admin_appeals,
     permissions,
-    tokens,
-    revocations,
 )
 _HOOKS = (
     registration,
@@ -98,6 +107,7 @@ def make_api(services: Services) -> FastAPI:
         openapi_url="/api/openapi.json",
         docs_url=None,
         redoc_url=None,
+        max_body_size=services.settings.max_body_bytes,
     )
     app.state.services = services
     app.state.checks = health.Checks()
@@ -105,7 +115,7 @@ def make_api(services: Services) -> FastAPI:
     for module in _ROUTED:
         app.include_router(module.router)
     app.include_router(pages.router)
-    app.middleware("http")(_log_request)
+    app.add_middleware(RequestLog)
     return app
 
 
@@ -117,13 +127,16 @@ async def _live(app: FastAPI) -> AsyncIterator[None]:
 
 def make_hooks(services: Services) -> FastAPI:
     """Return what Kratos alone may call."""
-    app = FastAPI(title="Kleis hooks", openapi_url=None)
+    # FastAPI reads a body whole before it asks who sent it. The largest tells what an import made,
+    # in other words than the import's.
+    largest = 4 * services.settings.max_import_bytes
+    app = FastAPI(title="Kleis hooks", openapi_url=None, max_body_size=largest)
     app.state.services = services
     problems.install(app)
     for module in _HOOKS:
         app.include_router(module.router)
     app.get("/health/alive")(health.alive)
-    app.middleware("http")(_log_request)
+    app.add_middleware(RequestLog)
     return app
 
 
@@ -176,21 +189,3 @@ def _server(app: FastAPI, settings: Settings, port: int) -> uvicorn.Server:
             timeout_graceful_shutdown=5,
         )
     )
-
-
-async def _log_request(
-    request: Request, call_next: Callable[[Request], Awaitable[Response]]
-) -> Response:
-    """Write one line a request. Never the query, which may hold a flow id or a code."""
-    started = time.perf_counter()
-    with structlog.contextvars.bound_contextvars(
-        request_id=request.headers.get(_REQUEST_ID, ""), path=request.url.path
-    ):
-        response = await call_next(request)
-        log.info(
-            "request",
-            method=request.method,
-            status=response.status_code,
-            milliseconds=round((time.perf_counter() - started) * 1000, 1),
-        )
-    return response

@@ -11,12 +11,14 @@ from sqlalchemy.orm import Session
 
 from integration.db import locks, sessions
 from integration.db.sessions import Bell, Ring, SessionFactory
+from integration.db.statements import Statements
 from integration.doorbell import Doorbell, check_broker, make_celery
 from integration.epoch_channel import EpochBell
 from integration.ory.keto import Keto
 from integration.ory.kratos import Kratos
 from integration.ory.kratos_flows import KratosFlows
 from integration.ory.own_edge import OwnEdge
+from integration.ory.session_check import SessionCheck
 from integration.ory.transport import make_client
 from integration.settings import Settings
 
@@ -32,7 +34,9 @@ class Services:
     settings: Settings
     engine: Engine
     session_factory: SessionFactory
+    statements: Statements
     kratos: Kratos
+    session_check: SessionCheck
     flows: KratosFlows
     keto: Keto
     edge: OwnEdge
@@ -49,6 +53,8 @@ class Services:
 
     def close(self) -> None:
         self.keto.close()
+        self.statements.close()
+        self.session_check.close()
         self.engine.dispose()
 
 
@@ -69,7 +75,17 @@ def make_services(settings: Settings, *, pool_size: int = 10) -> Services:
         settings=settings,
         engine=engine,
         session_factory=sessions.make_session_factory(engine),
+        statements=Statements(
+            settings.database_url.get_secret_value(),
+            timeout=settings.database_timeout,
+            pool_size=pool_size,
+        ),
         kratos=Kratos(admin=client(settings.kratos_admin_url), public=public),
+        session_check=SessionCheck(
+            str(settings.kratos_public_url),
+            timeout=settings.upstream_timeout,
+            connect_timeout=settings.connect_timeout,
+        ),
         flows=KratosFlows(public),
         keto=Keto(
             read=client(settings.keto_read_url),

@@ -15,6 +15,7 @@ class Subject:
     """Whom a token is about, and how it logged in.
 
     Attributes:
+        session_expires_at: When its session is over, however much it is used.
         methods: Kratos' names, in order.
         aal: `aal1` or `aal2`.
         permissions: By name, in any order.
@@ -39,10 +40,16 @@ def access_claims(
     token_id: str,
     now: datetime,
     lifetime: timedelta,
+    idle_timeout: timedelta | None = None,
 ) -> dict[str, Any]:
-    """Return the claims; `exp` is never after the session's end."""
+    """Return the claims; `exp` is never after the session's end.
+
+    Args:
+        idle_timeout: After how long without a use the session is over. This is one; who verifies
+            the token elsewhere tells nobody of the next.
+    """
     issued = int(now.timestamp())
-    ends = min(now + lifetime, subject.session_expires_at)
+    ends = min(now + lifetime, subject.session_expires_at, now + (idle_timeout or lifetime))
     permissions, truncated = capped(subject.permissions)
     claims: dict[str, Any] = {
         "iss": issuer,
@@ -67,14 +74,17 @@ def access_claims(
 
 def capped(names: Sequence[str]) -> tuple[list[str], bool]:
     """Return the names in order, as many as fit, and whether some did not."""
+    ordered = sorted(set(names))
+    if len(json.dumps(ordered, separators=(",", ":"))) <= MOST_PERMISSION_BYTES:
+        return ordered, False
     kept: list[str] = []
     size = len("[]")
-    for name in sorted(set(names)):
+    for name in ordered:
         size += len(json.dumps(name)) + (1 if kept else 0)
         if size > MOST_PERMISSION_BYTES:
-            return kept, True
+            break
         kept.append(name)
-    return kept, False
+    return kept, True
 
 
 def is_outdated(

@@ -70,6 +70,12 @@ class EndOlderSessions:
 
 
 @dataclass(frozen=True, slots=True)
+class FollowSessions:
+    """End with us whatever session of the member Kratos has ended: whoever asked Kratos to may have
+    died before it could say so."""
+
+
+@dataclass(frozen=True, slots=True)
 class DeleteIdentity:
     """Delete the identity in Kratos; its names are free afterwards."""
 
@@ -125,6 +131,7 @@ Effect: TypeAlias = (
     | EndSession
     | EndSessions
     | EndOlderSessions
+    | FollowSessions
     | DeleteIdentity
     | FollowEmailChange
     | ForgetCredentials

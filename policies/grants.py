@@ -2,13 +2,15 @@
 
 from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from policies.decisions import Allow, Decision, Deny, PublishEvent, Reason, SendMail, SyncAuthority
 from policies.lifecycle import Status
 from policies.permissions import allows, check_name, covering, is_administrative
 
 MAX_REASON = 500
+LONGEST = timedelta(days=36_525)
+"""Of a grant with an end. Not every reader of a moment knows years of five digits."""
 
 REASON_TOO_LONG = Reason("reason_too_long", "Say why in at most 500 characters.", "#/reason")
 REASON_MISSING = Reason("reason_missing", "Say why.", "#/reason")
@@ -84,7 +86,7 @@ def decide_grant(
     Returns:
         Allow; or all reasons against it at once: `permission_name_invalid`,
         `permission_unknown`, `member_not_active`, `member_not_verified`, `duties_conflict`,
-        `expiry_past`, `reason_missing`, `reason_too_long`, `grant_to_oneself`,
+        `expiry_past`, `expiry_too_far`, `reason_missing`, `reason_too_long`, `grant_to_oneself`,
         `permission_not_held`, `expiry_beyond_own`, `scope_missing`.
     """
     if invalid := check_name(wish.permission):
@@ -131,7 +133,7 @@ def granted(
     permission: str, expires_at: datetime | None
 ) -> tuple[SyncAuthority | SendMail | PublishEvent, ...]:
     """List what a grant brings about."""
-    until = "" if expires_at is None else f"{expires_at:%d %B %Y, %H:%M} UTC"
+    until = "" if expires_at is None else f"{expires_at.astimezone(UTC):%d %B %Y, %H:%M} UTC"
     return (
         SyncAuthority(),
         SendMail("permission_granted", (("permission", permission), ("until", until))),
@@ -194,8 +196,13 @@ def against_duties(
 
 
 def _against_expiry(expires_at: datetime | None, now: datetime) -> Iterator[Reason]:
-    if expires_at is not None and expires_at <= now:
+    if expires_at is None:
+        return
+    if expires_at <= now:
         yield Reason("expiry_past", "The end must be in the future.", "#/expires_at")
+    elif expires_at - now > LONGEST:
+        text = "The end is at most 100 years ahead. Leave it out for a grant without one."
+        yield Reason("expiry_too_far", text, "#/expires_at")
 
 
 def _against_granter(wish: Wish, candidate: Candidate, granter: Granter) -> Iterator[Reason]:

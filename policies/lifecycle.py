@@ -124,6 +124,8 @@ _LET_BACK_IN: tuple[Effect, ...] = (
     SyncIdentity(enable=True),
     SyncAuthority(),
 )
+_GONE = (*_SHUT_OUT, SendMail("account_deactivated"), PublishEvent("member.deactivated"))
+_BACK = (*_LET_BACK_IN, SendMail("account_reactivated"), PublishEvent("member.reactivated"))
 _REMOVED: tuple[Effect, ...] = (SyncAuthority(), EndSessions(), DeleteIdentity())
 
 _S, _T = Status, Trigger
@@ -149,7 +151,7 @@ SPECIFIED_TRANSITIONS: tuple[Transition, ...] = (
     Transition(_S.ACTIVE, _T.POLICY_VIOLATION, _S.SUSPENDED,
                _STAFF | _SYSTEM, _SHUT_OUT),
     Transition(_S.ACTIVE, _T.USER_REQUEST, _S.DEACTIVATED,
-               _MEMBER, _SHUT_OUT),
+               _MEMBER, _GONE),
     Transition(_S.ACTIVE, _T.SEVERE_VIOLATION, _S.BANNED,
                _STAFF, _SHUT_OUT),
     Transition(_S.SUSPENDED, _T.APPEAL_APPROVED, _S.ACTIVE,
@@ -157,7 +159,7 @@ SPECIFIED_TRANSITIONS: tuple[Transition, ...] = (
     Transition(_S.SUSPENDED, _T.REPEAT_VIOLATION, _S.BANNED,
                _STAFF, _SHUT_OUT),
     Transition(_S.DEACTIVATED, _T.REACTIVATION_REQUEST, _S.ACTIVE,
-               _MEMBER | _ADMIN, _LET_BACK_IN),
+               _MEMBER | _ADMIN, _BACK),
     Transition(_S.DEACTIVATED, _T.PERMANENT_DELETION, _S.DELETED,
                _MEMBER | _SYSTEM, _REMOVED),
 )
@@ -225,6 +227,11 @@ def effects_of(walk: Sequence[Transition]) -> tuple[Effect, ...]:
     """List what a walk brings about, in order; what repeats counts where it comes last."""
     effects = [effect for arrow in walk for effect in arrow.effects]
     return tuple(reversed(dict.fromkeys(reversed(effects))))
+
+
+def leads_out_of_active(trigger: Trigger) -> bool:
+    """Tell whether an active member that takes this arrow is active no more."""
+    return (Status.ACTIVE, trigger) in _ARROWS
 
 
 def may_have_session(status: Status | None) -> bool:

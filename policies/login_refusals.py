@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from policies.lifecycle import Status
+from policies.lifecycle import Actor, Status, Transition, Trigger, decide_transition
 
 
 class NextStep(StrEnum):
@@ -14,17 +14,24 @@ class NextStep(StrEnum):
     REACTIVATE = "reactivate"
 
 
-_NEXT: dict[Status, tuple[NextStep, ...]] = {
-    Status.PENDING_REGISTRATION: (NextStep.RESEND_VERIFICATION,),
-    Status.PENDING_VERIFICATION: (NextStep.RESEND_VERIFICATION,),
-    Status.EXPIRED: (NextStep.RESEND_VERIFICATION,),
-    Status.PROVISIONAL: (NextStep.COMPLETE_PROFILE,),
-    Status.SUSPENDED: (NextStep.APPEAL,),
-    Status.BANNED: (NextStep.APPEAL,),
-    Status.DEACTIVATED: (NextStep.REACTIVATE,),
+# The arrow that a step leads to, and who takes it. A state without that arrow has not that step:
+# nobody is asked to appeal who is banned for good.
+_ARROWS: dict[NextStep, tuple[tuple[Trigger, Actor], ...]] = {
+    NextStep.RESEND_VERIFICATION: (
+        (Trigger.VERIFY_EMAIL, Actor.MEMBER),
+        (Trigger.RESUME_REGISTRATION, Actor.MEMBER),
+        (Trigger.RESEND_VERIFICATION, Actor.MEMBER),
+    ),
+    NextStep.COMPLETE_PROFILE: ((Trigger.COMPLETE_PROFILE, Actor.MEMBER),),
+    NextStep.APPEAL: ((Trigger.APPEAL_APPROVED, Actor.ADMIN),),
+    NextStep.REACTIVATE: ((Trigger.REACTIVATION_REQUEST, Actor.MEMBER),),
 }
 
 
 def next_steps(status: Status) -> tuple[NextStep, ...]:
     """Return what a member in this state can do to get in; nothing for the active and deleted."""
-    return _NEXT.get(status, ())
+    return tuple(
+        step
+        for step, arrows in _ARROWS.items()
+        if any(isinstance(decide_transition(status, *arrow), Transition) for arrow in arrows)
+    )

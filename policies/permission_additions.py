@@ -42,7 +42,8 @@ def _against(
     if len(new.description) > MAX_DESCRIPTION:
         text = f"Describe it in at most {MAX_DESCRIPTION} characters."
         yield Reason("description_too_long", text, "#/description")
-    held = [item.name for item in granter.holds]
+    # What is added stays, so that a grant with an end would outlive itself in it.
+    held = [item.name for item in granter.holds if item.until is None]
     if granter.subject_id is not None and not allows(held, new.name):
         # Whoever adds it also says which role has it from then on.
         text = "You can only add what you would hold yourself."

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, NoReturn
 
-from policies.authority import GUEST_SUBJECT
+from policies.authority import GUEST_SUBJECT, PERMISSION_NAMESPACE
 
 PERMITS: Mapping[str, frozenset[str]] = {
     "Platform": frozenset({"enter", "administer", "moderate", "create", "participate"}),
@@ -185,7 +185,7 @@ def _target(document: Mapping[str, object]) -> tuple[str, str, str]:
     if permission is not None:
         if document.get("resource") is not None or not is_permission_name(permission):
             refuse("permission_malformed", "A permission is a name such as content.publish.")
-        return "Permission", str(permission), "use"
+        return PERMISSION_NAMESPACE, str(permission), "use"
     namespace, name = read_resource(document.get("resource"))
     if not isinstance(action, str) or action not in PERMITS[namespace]:
         known = ", ".join(sorted(PERMITS[namespace]))

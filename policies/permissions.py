@@ -126,6 +126,22 @@ def allows(held: Iterable[str], name: str) -> bool:
     return not set(held).isdisjoint(covering(name))
 
 
+def end_of(name: str, role: str | None, granted: Mapping[str, float | None]) -> float | None:
+    """Return when the last grant ends that gives `name`; None when one has no end, the role gives
+    it too, or no grant does.
+
+    Args:
+        granted: The end of each permission that was granted; None: it has none.
+    """
+    giving = [granted[each] for each in covering(name) if each in granted]
+    ends = [end for end in giving if end is not None]
+    if not giving or len(ends) < len(giving):
+        return None
+    if role is not None and allows(permissions_of(Role(role)), name):
+        return None
+    return max(ends)
+
+
 def roles_below(role: Role) -> tuple[Role, ...]:
     """Return a role and all below it, the lowest first."""
     order = list(Role)

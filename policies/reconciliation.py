@@ -30,6 +30,7 @@ class IdentityFacts:
         metadata_status: `metadata_public.status`, whatever stands there.
         metadata_role: `metadata_public.role`, whatever stands there.
         address_waits: It has a `pending_email` that is proven, or that we were not told of.
+        has_second_factor: TOTP, look-up codes or a security key are enrolled.
     """
 
     enabled: bool
@@ -38,14 +39,20 @@ class IdentityFacts:
     metadata_status: str | None
     metadata_role: str | None
     address_waits: bool = False
+    has_second_factor: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class MemberFacts:
-    """One row of ours."""
+    """One row of ours.
+
+    Attributes:
+        second_factor: It says that the member has enrolled one.
+    """
 
     status: Status
     role: Role
+    second_factor: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +132,11 @@ class FinishEmailChange:
     """Do what the member's change of address waits for: a hook of it was lost."""
 
 
+@dataclass(frozen=True, slots=True)
+class RepairSecondFactor:
+    """Remember what Kratos says of the member's second factors: a hook of it was lost."""
+
+
 Repair: TypeAlias = (
     RegisterMember
     | ActivateMember
@@ -135,6 +147,7 @@ Repair: TypeAlias = (
     | RepairSessions
     | RepairIdentity
     | FinishEmailChange
+    | RepairSecondFactor
 )
 
 _UNVERIFIED = frozenset({Status.PENDING_REGISTRATION, Status.PENDING_VERIFICATION, Status.EXPIRED})
@@ -162,9 +175,10 @@ def is_mass_loss(*, lost: int, known: int) -> bool:
     """Tell whether so many members lack their identity that Kratos itself must be wrong.
 
     A restored or empty database of Kratos looks like everybody's deletion, and deletion cannot be
-    taken back. Up to 10 members, or one in twenty, are believed.
+    taken back. Up to 10 members, or one in twenty, are believed; that nobody of several is left
+    is not.
     """
-    return lost > max(10, known // 20)
+    return lost > max(10, known // 20) or lost == known > 1
 
 
 def _without_identity(facts: Facts) -> Iterator[Repair]:
@@ -197,9 +211,11 @@ def _state_and_drift(
     # An arrow brings all its effects about; what still differs then is for the next run.
     if member.status is Status.ACTIVE and not identity.enabled:
         yield SuspendMember()
+        yield from _second_factor(identity, member)
         return
     if member.status in _UNVERIFIED and identity.email_verified and identity.enabled:
         yield ActivateMember()
+        yield from _second_factor(identity, member)
         return
     wanted = platform_tuples(facts.subject_id, member.status, member.role) | grant_tuples(
         facts.subject_id, member.status, facts.live
@@ -211,6 +227,14 @@ def _state_and_drift(
         yield RepairSessions()
     if identity.address_waits:
         yield FinishEmailChange()
+    yield from _second_factor(identity, member)
+
+
+def _second_factor(identity: IdentityFacts, member: MemberFacts) -> Iterator[Repair]:
+    """Kratos is right either way: who enrolled one is asked for it, and who has none any more
+    would be asked for what nobody can give."""
+    if identity.has_second_factor != member.second_factor:
+        yield RepairSecondFactor()
 
 
 def _authority(facts: Facts, wanted: frozenset[RelationTuple]) -> Iterator[Repair]:

@@ -6,7 +6,7 @@ Passwords are not here: hooks never see them. Whether a name is free is Kratos' 
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 
 from policies.authority import Role
@@ -112,6 +112,15 @@ def decide_change_of_traits(
         reason for reason in _reasons_against(after, rules) if reason.pointer not in unchanged
     )
     return Deny(reasons) if reasons else Allow()
+
+
+def decide_profile(display_name: str) -> Decision:
+    """Decide whether somebody who came by another provider has a complete profile with this."""
+    if not display_name.strip():
+        text = "Choose the name that others see."
+        return Deny((Reason("display_name_missing", text, "#/display_name"),))
+    reason = refuse_display_name(display_name.strip())
+    return Allow() if reason is None else Deny((replace(reason, pointer="#/display_name"),))
 
 
 def new_member(attempt: RegistrationAttempt) -> NewMember:

@@ -8,6 +8,8 @@ from policies.grants import Granter, against_reason
 from policies.lifecycle import FINAL, Status
 from policies.permissions import Permission, allows, permissions_of
 
+LAST_ADMIN = Reason("last_admin", "This is the last admin; make somebody else one first.")
+
 
 def decide_role(
     subject_id: str,
@@ -51,6 +53,19 @@ def decide_role(
     )
 
 
+def decide_leaving(role: Role, status: Status, target: Status, *, is_last_admin: bool) -> Decision:
+    """Decide whether a member may stop being active, as far as there has to be an admin.
+
+    Args:
+        is_last_admin: No other active member is admin.
+
+    Returns:
+        Allow, or a denial with the code `last_admin`.
+    """
+    leaves = status is Status.ACTIVE and target is not Status.ACTIVE
+    return Deny((LAST_ADMIN,)) if role is Role.ADMIN and leaves and is_last_admin else Allow()
+
+
 def _against_member(status: Status) -> Iterator[Reason]:
     if status in FINAL:
         yield Reason("member_gone", "This member is banned or deleted.")
@@ -58,7 +73,7 @@ def _against_member(status: Status) -> Iterator[Reason]:
 
 def _against_vacancy(current: Role, wanted: Role, *, is_last_admin: bool) -> Iterator[Reason]:
     if current is Role.ADMIN and wanted is not Role.ADMIN and is_last_admin:
-        yield Reason("last_admin", "This is the last admin; make somebody else one first.")
+        yield LAST_ADMIN
 
 
 def _against_granter(

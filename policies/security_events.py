@@ -23,6 +23,8 @@ class Kind(StrEnum):
     CONNECTION_REMOVED = "connection_removed"
     NEW_DEVICE = "new_device"
     SESSIONS_ENDED = "sessions_ended"
+    DEACTIVATED = "deactivated"
+    REACTIVATED = "reactivated"
     REFRESH_TOKEN_REUSED = "refresh_token_reused"  # noqa: S105 - a name
 
 

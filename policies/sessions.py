@@ -38,6 +38,19 @@ def is_idle(last_activity_at: datetime, now: datetime, timeout: timedelta | None
     return timeout is not None and now - last_activity_at > timeout
 
 
+def ends_at(
+    *,
+    started_at: datetime,
+    expires_at: datetime,
+    last_activity_at: datetime,
+    max_age: timedelta,
+    idle_timeout: timedelta | None,
+) -> datetime:
+    """Return from when on a session is over if nobody uses it again."""
+    last = last_moment(started_at, expires_at, max_age)
+    return last if idle_timeout is None else min(last, last_activity_at + idle_timeout)
+
+
 def is_to_extend(
     *,
     started_at: datetime,

@@ -57,6 +57,15 @@ def needs_second_factor(standing: Standing, roles: Iterable[str] = ()) -> bool:
     )
 
 
+def asks_to_enrol(role: str, roles: Iterable[str], *, has_second_factor: bool) -> bool:
+    """Tell whether a member's role needs a second factor and the mailbox is all there is.
+
+    Args:
+        roles: Whose members need one.
+    """
+    return role in frozenset(roles) and not has_second_factor
+
+
 def takes_mailed_code(*, has_second_factor: bool) -> bool:
     """Tell whether a mailed code counts: not beside a factor that is not the mailbox."""
     return not has_second_factor

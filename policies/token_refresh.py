@@ -43,7 +43,8 @@ class RefreshFacts:
     Attributes:
         rotated_at: When the current token was made, unless it is the first.
         is_same_client: It comes from the client that got the current token.
-        session_expires_at: None when there is no such session.
+        session_ends_at: When the session is over, by its end, its greatest age or for want of
+            use (`policies.sessions.ends_at`); None when there is no such session.
         needs_second_factor: The session is held, or its member, its role or its own factor asks for
             one (`policies.step_up`).
         status: None when there is no such member.
@@ -56,7 +57,7 @@ class RefreshFacts:
     rotated_at: datetime | None
     expires_at: datetime
     is_session_over: bool
-    session_expires_at: datetime | None
+    session_ends_at: datetime | None
     needs_second_factor: bool
     status: Status | None
     risk: Risk
@@ -101,7 +102,7 @@ def decide_refresh(facts: RefreshFacts) -> RefreshDecision:
     Without its key a bound token is worth nothing, so that a wrong proof is refused and changes
     nothing: else whoever finds a token could log its owner out.
     """
-    if facts.is_family_over or facts.is_session_over or facts.session_expires_at is None:
+    if facts.is_family_over or facts.is_session_over or facts.session_ends_at is None:
         return _OVER
     if facts.proof is Proof.WRONG:
         return Refuse("dpop_proof_invalid")
@@ -109,7 +110,7 @@ def decide_refresh(facts: RefreshFacts) -> RefreshDecision:
         return Refuse("refresh_token_invalid", ends_session=True)
     if facts.presented is Presented.OLDER or _is_reused(facts):
         return Refuse(REUSED, ends_session=True, is_theft=True)
-    if facts.now >= min(facts.expires_at, facts.session_expires_at):
+    if facts.now >= min(facts.expires_at, facts.session_ends_at):
         return Refuse("refresh_token_expired", ends_session=True)
     return _of_the_member(facts) or (Rotate() if facts.presented is Presented.CURRENT else Replay())
 

@@ -47,6 +47,12 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
+def _set_event() -> threading.Event:
+    event = threading.Event()
+    event.set()
+    return event
+
+
 @dataclass
 class Upstream:
     """Plays Kratos, Keto and the service at once, and remembers what it was asked."""
@@ -54,6 +60,7 @@ class Upstream:
     port: int = field(default_factory=free_port)
     seen: list[dict] = field(default_factory=list)
     cancelled: threading.Event = field(default_factory=threading.Event)
+    may_answer_settings: threading.Event = field(default_factory=_set_event)
 
     def app(self) -> web.Application:
         app = web.Application(client_max_size=0)
@@ -137,7 +144,8 @@ class Upstream:
         return web.json_response(session_of(identity), headers=headers)
 
     async def do_self_service_settings(self, request):
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.2)
+        await asyncio.to_thread(self.may_answer_settings.wait, 10)
         return web.json_response({"state": "success"})
 
     async def do_self_service_registration(self, request):

@@ -21,11 +21,20 @@ class Sessions(Upstream):
         self.slow: set[str] = set()
         self.sets_cookie: set[str] = set()
         self.asked: list[str] = []
+        self.broken = False
+        self.loses_answers = False
 
     async def do_self_service_logout_api(self, request: web.Request) -> web.StreamResponse:
         token = json.loads(await request.read())["session_token"]
         self.changed[token] = {"gone": True}
-        return web.Response(status=204)
+        return web.Response(status=500 if self.loses_answers else 204)
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        if request.path.startswith("/admin/identities/") and request.path.endswith("/sessions"):
+            identity = request.path.split("/")[3]
+            is_gone = self.changed.get(identity, {}).get("gone")
+            return web.json_response([] if is_gone else [self.shown(identity)])
+        return await super().answer(request)
 
     async def do_self_service_methods_oidc_callback_generic(
         self, request: web.Request
@@ -45,6 +54,8 @@ class Sessions(Upstream):
     async def do_sessions_whoami(self, request: web.Request) -> web.StreamResponse:
         identity = _credential(request)
         self.asked.append(identity)
+        if self.broken:
+            return web.json_response({"error": {"code": 500}}, status=500)
         if identity in self.changed and self.changed[identity].get("gone"):
             return web.json_response({"error": {"code": 401}}, status=401)
         shown = self.shown(identity)

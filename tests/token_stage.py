@@ -4,13 +4,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID, uuid4
 
-from integration.db import members as rows
 from integration.members import lifecycle
 from integration.ory.kratos_models import AuthenticationMethod, Identity, KratosSession
 from integration.services import Services
 from integration.tokens import issuing
 from integration.tokens.clients import Client
-from integration.tokens.issuing import Holder, Tokens
+from integration.tokens.issuing import Tokens
 from integration.tokens.key_ring import KeyRing
 from policies.authority import Role
 from policies.registration import RegistrationAttempt
@@ -67,18 +66,13 @@ def tokens_of(
     client: Client | None = None,
     application: str = "kleis",
 ) -> Tokens:
-    signer, now = ring.signer(), services.now()
-    with services.transaction() as session:
-        member = rows.get(session, seen.identity.id)
-        assert member is not None
-        return issuing.begin_family(
-            session,
-            signer,
-            Holder(member, seen),
-            client or Client("192.0.2.1", OWNER),
-            application=application,
-            now=now,
-        )
+    return issuing.begin_family(
+        services,
+        ring.signer(),
+        seen,
+        client or Client("192.0.2.1", OWNER),
+        application=application,
+    )
 
 
 def somebody(services: Services, ring: KeyRing, role: Role = Role.USER) -> Somebody:

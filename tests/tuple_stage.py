@@ -156,8 +156,14 @@ def code_of(answer: httpx.Response) -> str:
 
 
 @contextmanager
-def stage_running(keto: KetoServer, database_url: str, valkey_url: str) -> Iterator[Stage]:
-    """Start an edge and the hooks behind it; effects of role changes are delivered at once."""
+def stage_running(
+    keto: KetoServer, database_url: str, valkey_url: str, *, has_worker: bool = True
+) -> Iterator[Stage]:
+    """Start an edge and the hooks behind it; effects of role changes are delivered at once.
+
+    Args:
+        has_worker: False: no effect is delivered, as long as nobody settles.
+    """
     port = free_port()
     settings = Settings(
         database_url=database_url,
@@ -176,7 +182,7 @@ def stage_running(keto: KetoServer, database_url: str, valkey_url: str) -> Itera
     made = make_services(settings, pool_size=4)
 
     def bring_about(ids) -> None:
-        for effect_id in ids:
+        for effect_id in ids if has_worker else ():
             deliver(services, effect_id)
 
     services = replace(made, ring=bring_about)

@@ -1,4 +1,4 @@
-"""`/api/admin/permissions`: which permissions exist; applications add their own."""
+"""`/api/admin/permissions`: which permissions exist; applications add and remove their own."""
 
 from typing import Annotated
 
@@ -65,6 +65,19 @@ def add_permission(
     if not catalogue.add(session, admin, wanted, now=services.now()):
         response.status_code = 200
     return _view(wanted, built_in=False)
+
+
+@router.delete("/{name}", status_code=204)
+def remove_permission(
+    name: Name, admin: Writer, services: UsesServices, reason: Reason = ""
+) -> None:
+    """Remove a permission that the application added, from the roles that have it too.
+
+    409 while it is granted to somebody. Answers when Keto has been told, or after two seconds.
+    """
+    with services.transaction() as session:
+        catalogue.remove(session, admin, name, reason=reason, now=services.now())
+    catalogue.until_told(services)
 
 
 def _view(item: Permission, *, built_in: bool) -> PermissionView:

@@ -9,7 +9,6 @@ from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from integration import member_tickets
 from integration.api.clients import AskedFor, CallingClient
 from integration.api.driven_flows import invalid, refused_before
 from integration.api.me import ProfileView
@@ -19,6 +18,7 @@ from integration.db import members
 from integration.db.tables import Member
 from integration.dependencies import UsesKeyRing, UsesServices
 from integration.errors import SecondFactorNeededError, UpstreamUnavailableError
+from integration.members import appeals, tickets
 from integration.ory.flow_messages import INVALID_CREDENTIALS, complaints
 from integration.ory.kratos_flows import FlowKind
 from integration.ory.kratos_models import KratosSession
@@ -26,12 +26,12 @@ from integration.ory.own_edge import FlowAnswer
 from integration.services import Services
 from integration.tokens import issuing
 from integration.tokens.clients import Client
-from integration.tokens.issuing import Holder, Tokens
+from integration.tokens.issuing import Tokens
 from integration.tokens.key_ring import KeyRing
 from policies.decisions import Deny
 from policies.lifecycle import Status
 from policies.login import decide_login
-from policies.login_refusals import next_steps
+from policies.login_refusals import NextStep, next_steps
 
 router = APIRouter(prefix="/api/auth", tags=["auth"])
 
@@ -110,18 +110,17 @@ def _logged_in(
     if not answer["session"].get("identity"):
         return _second_factor(token)
     seen = KratosSession.model_validate(answer["session"])
-    signer, now = key_ring.signer(), services.now()
+    with services.transaction() as session:
+        member = members.get(session, seen.identity.id)
+        profile = members.profile(session, seen.identity.id)
+    if member is None or profile is None:
+        raise UpstreamUnavailableError("Your account is still being set up.")
+    if isinstance(decide_login(Status(member.status)), Deny):
+        return _shut_out(services, member)
     try:
-        with services.transaction() as session:
-            member = members.get(session, seen.identity.id)
-            profile = members.profile(session, seen.identity.id)
-            if member is None or profile is None:
-                raise UpstreamUnavailableError("Your account is still being set up.")
-            if isinstance(decide_login(Status(member.status)), Deny):
-                return _shut_out(services, member)
-            made = issuing.begin_family(
-                session, signer, Holder(member, seen), client, application=application, now=now
-            )
+        made = issuing.begin_family(
+            services, key_ring.signer(), seen, client, application=application
+        )
     except SecondFactorNeededError:
         return _second_factor(token)
     user = UserView(
@@ -157,13 +156,9 @@ def _refused(services: Services, answer: FlowAnswer, identifier: str) -> Respons
     codes = {each.code for each in found}
     if INVALID_CREDENTIALS in codes:
         return problem(HTTPStatus.UNAUTHORIZED, INVALID_CREDENTIALS, _WRONG)
-    # Kratos says 401 of an identity that is disabled there; our hook names the state.
-    if answer.status == HTTPStatus.UNAUTHORIZED or codes & _STATE_CODES:
-        with services.transaction() as session:
-            member = members.find(session, identifier)
-        if member is None:
-            raise UpstreamUnavailableError("Your account is still being set up.")
-        return _shut_out(services, member)
+    # Kratos says so itself of an identity that is disabled there; our hook names the state.
+    if answer.is_disabled or codes & _STATE_CODES:
+        return _shut_out(services, _member_named(services, identifier))
     if not found:
         raise UpstreamUnavailableError("Please try again in a moment.")
     return invalid(found)
@@ -182,21 +177,31 @@ def _codes_of_states() -> frozenset[str]:
 _STATE_CODES = _codes_of_states()
 
 
+def _member_named(services: Services, identifier: str) -> Member:
+    """Return whose password was right: Kratos says whom it means by a name, not our copy of it."""
+    identity = services.kratos.find(identifier.strip().lower())
+    with services.transaction() as session:
+        member = None if identity is None else members.get(session, identity.id)
+    if member is None:
+        raise UpstreamUnavailableError("Your account is still being set up.")
+    return member
+
+
 def _shut_out(services: Services, member: Member) -> Response:
     """Say why, and what can be done: the password was right."""
-    status = Status(member.status)
+    status, now = Status(member.status), services.now()
     decision = decide_login(status)
     if not isinstance(decision, Deny):
         # It became active, or Kratos has not heard yet.
         raise UpstreamUnavailableError("Please try again in a moment.")
     reason = decision.reasons[0]
-    secret, now = services.settings.secret.get_secret_value(), services.now()
     steps = [
         {
             "action": str(step),
-            "ticket": member_tickets.issue(secret, step, member.identity_id, now=now),
+            "ticket": tickets.issue(services.settings, member, step, now=now),
         }
         for step in next_steps(status)
+        if step is not NextStep.APPEAL or _may_appeal(services, member)
     ]
     return problem(
         HTTPStatus.FORBIDDEN,
@@ -206,3 +211,8 @@ def _shut_out(services: Services, member: Member) -> Response:
         member_status=str(status),
         next=steps,
     )
+
+
+def _may_appeal(services: Services, member: Member) -> bool:
+    with services.transaction() as session:
+        return appeals.may_appeal(session, member, now=services.now())

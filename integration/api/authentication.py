@@ -7,10 +7,13 @@ from fastapi import Depends, Request
 from integration.db import api_keys
 from integration.db import callers as caller_rows
 from integration.dependencies import UsesKeyRing, UsesServices
-from integration.errors import ReauthenticationRequiredError, UnauthenticatedError
+from integration.errors import (
+    ForbiddenError,
+    ReauthenticationRequiredError,
+    UnauthenticatedError,
+)
 from integration.members import callers, sessions
 from integration.members.callers import Caller, SessionCaller
-from integration.ory.kratos_models import KratosSession
 from integration.services import Services
 from integration.tokens import access
 from integration.tokens.access import InvalidTokenError
@@ -21,6 +24,7 @@ from policies.scopes import permits
 
 _BEARER = "bearer "
 _KEY_PREFIX = "bearer kleis_"
+_COOKIE = "ory_kratos_session="
 
 
 def authenticate(request: Request, services: UsesServices, key_ring: UsesKeyRing) -> Caller:
@@ -31,7 +35,7 @@ def authenticate(request: Request, services: UsesServices, key_ring: UsesKeyRing
         ForbiddenError: the member's state does not let it in.
         SecondFactorNeededError: the session is good for nothing before a second factor.
     """
-    token = _access_token(request)
+    token = access_token_of(request)
     if token is None:
         return authenticate_session(request, services)
     return _by_access_token(services, key_ring, token)
@@ -42,23 +46,14 @@ def authenticate_session(request: Request, services: UsesServices) -> SessionCal
 
     Raises:
         UnauthenticatedError, ForbiddenError, SecondFactorNeededError: as `authenticate`.
+        ForbiddenError: `session_required`, as `session_headers`.
     """
-    return callers.of_session(services, request.headers)
-
-
-def kratos_session(request: Request, services: UsesServices) -> KratosSession:
-    """Return the session that Kratos knows; `admit` says whether it still means something.
-
-    An access token is none: it gives no further tokens.
-
-    Raises:
-        UnauthenticatedError: there is none.
-    """
-    return callers.kratos_session(services, request.headers)
+    return callers.of_session(services, session_headers(request))
 
 
 MemberCalling = Annotated[Caller, Depends(authenticate)]
-KratosSessionCalling = Annotated[KratosSession, Depends(kratos_session)]
+# For what Kratos does with the session itself.
+SessionCalling = Annotated[SessionCaller, Depends(authenticate_session)]
 
 
 def require_recent(caller: MemberCalling, services: UsesServices) -> Caller:
@@ -122,7 +117,26 @@ def _by_access_token(services: Services, key_ring: KeyRing, token: str) -> Calle
     )
 
 
-def _access_token(request: Request) -> str | None:
+def session_headers(request: Request) -> dict[str, str]:
+    """Return a request's headers for where a session itself is needed: without an access token.
+
+    Raises:
+        ForbiddenError: `session_required`: there is an access token and nothing else.
+    """
+    headers = {name: request.headers[name] for name in request.headers}
+    if access_token_of(request) is None:
+        return headers
+    del headers["authorization"]
+    if "x-session-token" not in headers and _COOKIE not in headers.get("cookie", ""):
+        raise ForbiddenError(
+            "Please come with your session: an access token is not enough for this.",
+            problem="session_required",
+        )
+    return headers
+
+
+def access_token_of(request: Request) -> str | None:
+    """Return the bearer token of a request when it looks like one of our access tokens."""
     value = request.headers.get("authorization", "")
     token = value[len(_BEARER) :].strip() if value.lower().startswith(_BEARER) else ""
     return token if access.is_access_token(token) else None

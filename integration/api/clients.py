@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from integration.api.authentication import access_token_of
 from integration.dependencies import UsesServices
 from integration.errors import InvalidInputError
 from integration.members.callers import credentials
@@ -34,11 +35,14 @@ async def read_client(request: Request, services: UsesServices) -> Client:
 
 def read_asking(request: Request) -> AskingClient:
     """Return for whom the edge is asked, with the credentials of its session."""
+    given = credentials(request.headers)
+    if access_token_of(request) is not None:
+        del given["authorization"]
     return AskingClient(
         address=request.headers.get(_ADDRESS) or _UNKNOWN,
         user_agent=request.headers.get("user-agent", ""),
         request_id=request.headers.get("x-request-id", ""),
-        credentials=credentials(request.headers),
+        credentials=given,
     )
 
 

@@ -8,3 +8,5 @@ _NO_NUL = r"^[^\x00]*$"
 
 Reason = Annotated[str, Field(max_length=500, pattern=_NO_NUL)]
 Name = Annotated[str, Field(max_length=128, pattern=_NO_NUL)]
+Statement = Annotated[str, Field(max_length=4000, pattern=_NO_NUL)]
+Ticket = Annotated[str, Field(max_length=256, description="From `next` of a refused login.")]

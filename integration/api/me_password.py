@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import BaseModel, SecretStr, StringConstraints
 
-from integration.api.authentication import MemberCalling
+from integration.api.authentication import SessionCalling
 from integration.api.clients import AskedFor
 from integration.dependencies import UsesServices
 from integration.members import own_password
@@ -29,10 +29,11 @@ class PasswordChanged(BaseModel):
 
 @router.post("")
 def change_password(
-    wanted: PasswordChange, caller: MemberCalling, client: AskedFor, services: UsesServices
+    wanted: PasswordChange, caller: SessionCalling, client: AskedFor, services: UsesServices
 ) -> PasswordChanged:
     """Change the password; every session ends, the caller's too, and a mail tells of it.
 
+    Needs the session itself: 403 `session_required` for an access token alone.
     403 `current_password_wrong`; 422 with every rule that the new one breaks in `errors`
     (`password_reused` among them); 429 after too many wrong ones, with `Retry-After`.
     """

@@ -2,6 +2,7 @@
 
 from http import HTTPStatus
 
+import psycopg
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -102,6 +103,7 @@ def install(app: FastAPI) -> None:
         headers = dict(error.headers) if error.headers else None
         return problem(status, code, status.phrase, headers=headers)
 
+    @app.exception_handler(psycopg.Error)
     @app.exception_handler(DBAPIError)
     @app.exception_handler(PoolTimeoutError)
     def of_database(_: Request, error: Exception) -> JSONResponse:

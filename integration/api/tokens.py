@@ -9,10 +9,9 @@ from uuid import UUID
 
 import structlog
 from fastapi import APIRouter, Depends, Request, Response
-from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from integration.api.authentication import KratosSessionCalling
+from integration.api.authentication import session_headers
 from integration.api.clients import CallingClient
 from integration.api.problems import problem
 from integration.dependencies import UsesKeyRing, UsesServices
@@ -22,7 +21,7 @@ from integration.services import Services
 from integration.tokens import access, issuing, refresh_tokens, revoking
 from integration.tokens import refresh as refreshing
 from integration.tokens.access import InvalidTokenError
-from integration.tokens.issuing import Holder, Tokens
+from integration.tokens.issuing import Tokens
 from integration.tokens.key_ring import KeyRing
 from policies.token_refresh import HELD, Refuse
 
@@ -67,9 +66,8 @@ class TokensView(BaseModel):
 
 
 @router.post("", response_model=TokensView)
-def issue(  # noqa: PLR0917 - FastAPI's dependencies
+def issue(
     request: Request,
-    seen: KratosSessionCalling,
     client: CallingClient,
     services: UsesServices,
     key_ring: UsesKeyRing,
@@ -77,15 +75,11 @@ def issue(  # noqa: PLR0917 - FastAPI's dependencies
 ) -> Response:
     """Give a Kratos session (cookie or `X-Session-Token`) its tokens: a new family.
 
-    With a `DPoP` header its refresh tokens are bound to that key (RFC 9449)."""
+    403 `session_required` for an access token: it gives no further tokens. With a `DPoP` header the
+    refresh tokens are bound to that key (RFC 9449)."""
     application = issuing.audience(services.settings, body.audience if body else None)
-    signer, now = key_ring.signer(), services.now()
-    with services.transaction() as session:
-        caller, _ = callers.admit(session, services, seen, request.headers)
-        holder = Holder(caller.member, seen)
-        made = issuing.begin_family(
-            session, signer, holder, client, application=application, now=now
-        )
+    seen = callers.kratos_session(services, session_headers(request))
+    made = issuing.begin_family(services, key_ring.signer(), seen, client, application=application)
     return _answer(services, made)
 
 
@@ -100,9 +94,7 @@ def refresh(
     token = refresh_tokens.parse(body.refresh_token)
     if token is None:
         raise UnauthenticatedError(_AGAIN, detail="not a refresh token")
-    signer, now = key_ring.signer(), services.now()
-    with services.transaction() as session:
-        made = refreshing.refresh(session, signer, token, client, now=now)
+    made = refreshing.refresh(services, key_ring.signer(), token, client)
     if isinstance(made, Refuse):
         log.info("refresh_refused", code=made.code)
         is_held = made.code == HELD
@@ -173,7 +165,8 @@ def _revoke(services: Services, key_ring: KeyRing, token: str) -> None:
 
 
 def _answer(services: Services, made: Tokens) -> Response:
-    return JSONResponse(view(services, made).model_dump(mode="json"), headers=NO_STORE)
+    said = view(services, made).model_dump_json()
+    return Response(said, headers=NO_STORE, media_type="application/json")
 
 
 def view(services: Services, made: Tokens) -> TokensView:

@@ -14,8 +14,8 @@ from integration.authority import admins, permissions
 from integration.authority.admins import Admin
 from integration.authority.grant_endings import expire_overdue, facts_of, record
 from integration.authority.refusals import refusal
+from integration.db import authority_audit, members
 from integration.db import grants as rows
-from integration.db import members
 from integration.db.grant_tables import PermissionGrant
 from integration.db.tables import Member
 from integration.errors import ConflictError, NotFoundError
@@ -67,8 +67,9 @@ def grant(
     if idempotency_key is not None:
         known = rows.by_key(session, admin.by.actor, idempotency_key)
         if known is not None:
-            return _same(known, subject_id, wish)
+            return _same(session, known, subject_id, wish)
     expire_overdue(session, subject_id, now=now)
+    permissions.hold(session)
     decision = policy.decide_grant(
         wish,
         candidate(session, member, now=now),
@@ -211,9 +212,15 @@ def _find_locked(session: Session, grant_id: UUID, *, now: datetime) -> Permissi
     return rows.get(session, grant_id) or known
 
 
-def _same(known: PermissionGrant, subject_id: UUID, wish: Wish) -> PermissionGrant:
+def _same(
+    session: Session, known: PermissionGrant, subject_id: UUID, wish: Wish
+) -> PermissionGrant:
     asked = (subject_id, wish.permission, wish.expires_at, wish.reason.strip())
-    if (known.subject_id, known.permission, known.expires_at, known.reason) != asked:
+    # Its end may have been moved since.
+    made = authority_audit.made_grant(session, known.subject_id, known.id)
+    end = made.get("expires_at")
+    expires_at = None if end is None else datetime.fromisoformat(end)
+    if (known.subject_id, known.permission, expires_at, known.reason) != asked:
         raise ConflictError(
             "This idempotency key was used for another grant.", problem="idempotency_key_reused"
         )

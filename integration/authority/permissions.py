@@ -6,11 +6,14 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from integration.db import grants, members
+from integration.db import authority_audit, grants, members
 from integration.db.grant_tables import AddedPermission
 from policies.authority import Role
 from policies.lifecycle import Status
 from policies.permissions import Permission, existing, permissions_of
+
+REMOVED = "permission.removed"
+"""What the log of authority calls it."""
 
 
 def added(session: Session) -> list[Permission]:
@@ -21,6 +24,21 @@ def added(session: Session) -> list[Permission]:
             row.name, row.description, None if row.lowest_role is None else Role(row.lowest_role)
         )
         for row in rows
+    ]
+
+
+def hold(session: Session) -> None:
+    """Let no permission be removed before this transaction ends."""
+    session.execute(select(AddedPermission.name).with_for_update(read=True, key_share=True))
+
+
+def removed(session: Session) -> list[Permission]:
+    """Return the application's permissions that were removed, as they were; the log knows."""
+    return [
+        Permission(
+            before["name"], lowest_role=before["lowest_role"] and Role(before["lowest_role"])
+        )
+        for before in authority_audit.befores(session, REMOVED)
     ]
 
 

@@ -19,6 +19,10 @@ _FORBIDDEN = frozenset(
 # It could be allowed in another state of things.
 _CONFLICT = frozenset(
     {
+        "appeal_not_open",
+        "appeal_not_possible",
+        "appeal_open",
+        "appeal_too_soon",
         "duties_conflict",
         "elevation_lapsed",
         "elevation_not_open",
@@ -27,6 +31,7 @@ _CONFLICT = frozenset(
         "member_not_active",
         "member_not_verified",
         "permission_exists",
+        "permission_granted",
         "permission_held",
     }
 )

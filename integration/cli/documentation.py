@@ -1,12 +1,15 @@
 """`kleis docs …`: the parts of the documentation that are written by the code itself."""
 
+import inspect
 import json
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import click
 from pydantic import TypeAdapter
 from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings
 
 from integration.service import openapi
 from integration.settings import PREFIX, Settings, StackSettings
@@ -44,12 +47,23 @@ def settings_page() -> str:
         ),
         "## Edge, service and worker",
         "`make up` sets those without a default by itself; what you set wins.",
-        _table(Settings.model_fields),
+        *_sections(),
         "## The embedded stack",
         "Read by `make up` alone. The ports of edge, hooks and service above count too.",
         _table(own),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _sections() -> Iterator[str]:
+    """Yield what all need, then one section for each subject, as the code has one class."""
+    subjects = [base for base in Settings.__bases__ if issubclass(base, BaseSettings)]
+    inherited = {name for subject in subjects for name in subject.model_fields}
+    yield _table({n: f for n, f in Settings.model_fields.items() if n not in inherited})
+    for subject in subjects:
+        yield f"### {subject.__name__.removesuffix('Settings')}s"
+        yield inspect.getdoc(subject) or ""
+        yield _table(subject.model_fields)
 
 
 def _table(fields: dict[str, FieldInfo]) -> str:

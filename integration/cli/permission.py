@@ -55,4 +55,17 @@ def add(environment: Environment, name: str, description: str, role: str | None)
     click.echo(f"{name} is added" if fresh else f"{name} was there already")
 
 
+@permission.command("remove")
+@click.argument("name")
+@click.option("--reason", default="", help="For the log of authority.")
+@click.pass_obj
+def remove(environment: Environment, name: str, reason: str) -> None:
+    """Remove a permission of the application, from the roles that have it too."""
+    with connected(environment) as services:
+        with services.transaction() as session:
+            catalogue.remove(session, THE_OPERATOR, name, reason=reason, now=services.now())
+        told = catalogue.until_told(services)
+    click.echo(f"{name} is removed" if told else f"{name} is removed; Keto will be told soon")
+
+
 permission.add_command(try_rules)

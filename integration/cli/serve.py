@@ -4,6 +4,8 @@ Each command imports what it serves: the edge is to know neither FastAPI nor Cel
 """
 # ruff: noqa: PLC0415
 
+import gc
+
 import click
 
 from integration.cli.context import Environment
@@ -31,6 +33,9 @@ def edge(environment: Environment) -> None:
         app = make_edge(settings)
     except RulesError as error:
         raise click.ClickException(f"KLEIS_FORWARD_AUTH_RULES: {error}") from error
+    # What is here now stays: no collection is to look through it while a request waits.
+    gc.collect()
+    gc.freeze()
     uvicorn.run(
         app,
         host=settings.bind,

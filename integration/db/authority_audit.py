@@ -54,6 +54,25 @@ def record(
     )
 
 
+def made_grant(session: Session, subject_id: UUID, grant_id: UUID) -> dict[str, Any]:
+    """Return what was written down of a grant when it was made; empty: nothing."""
+    found = session.scalar(
+        select(AuthorityAudit.after).where(
+            AuthorityAudit.subject_id == subject_id,
+            AuthorityAudit.action == "grant.created",
+            AuthorityAudit.after["id"].as_string() == str(grant_id),
+        )
+    )
+    return found or {}
+
+
+def befores(session: Session, action: str) -> list[dict[str, Any]]:
+    """Return what was there before each change of this kind, the first one first."""
+    statement = select(AuthorityAudit.before).where(AuthorityAudit.action == action)
+    found = session.scalars(statement.order_by(AuthorityAudit.id))
+    return [before for before in found if before is not None]
+
+
 @dataclass(frozen=True, slots=True)
 class Filter:
     """What to list; None: whatever it is."""

@@ -1,6 +1,7 @@
 """Every module with tables, so that whoever compares them with a database misses none."""
 
 from integration.db import (
+    appeal_tables,
     audit_tables,
     decision_tables,
     email_change_tables,
@@ -15,6 +16,7 @@ from integration.db import (
 )
 
 __all__ = [
+    "appeal_tables",
     "audit_tables",
     "decision_tables",
     "email_change_tables",

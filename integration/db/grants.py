@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, and_, func, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from integration.db.grant_tables import PermissionGrant
@@ -112,6 +112,12 @@ def subjects_overdue(session: Session, *, now: datetime, limit: int = 200) -> li
 def unended(session: Session, subject_id: UUID) -> Sequence[PermissionGrant]:
     """Return the grants of a member that nobody ended yet."""
     return session.scalars(select(_G).where(_G.subject_id == subject_id, _UNENDED)).all()
+
+
+def count_live(session: Session, names: Iterable[str], *, now: datetime) -> int:
+    """Return how many grants of these permissions count, whoever has them."""
+    statement = select(func.count()).where(_G.permission.in_(list(names)), live_at(now))
+    return session.scalar(statement) or 0
 
 
 def get(session: Session, grant_id: UUID) -> PermissionGrant | None:

@@ -27,6 +27,11 @@ def claim(session: Session, event: str) -> bool:
     return session.scalar(statement) is not None
 
 
+def release(session: Session, event: str) -> None:
+    """Let an event be claimed again: nothing came of it."""
+    session.execute(delete(HandledEvent).where(HandledEvent.event == event))
+
+
 def forget_before(session: Session, prefix: str, before: datetime) -> None:
     """Forget events of one sort handled before the given moment; they may count again."""
     session.execute(

@@ -15,12 +15,14 @@ from uuid import UUID
 
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 
 from integration.errors import BusyError
 
 # The edge takes the same names with the same expression (integration/edge/identity_lock.py).
 KEY = "hashtextextended(:name, 0)"
 TUPLES = "keto:tuples"
+ADMINS = "members:admins"
 
 
 @contextmanager
@@ -45,6 +47,19 @@ def tuple_lock(engine: Engine, *, timeout: timedelta) -> Iterator[None]:
     """
     with _held(engine, TUPLES, timeout, "Somebody else is writing permissions."):
         yield
+
+
+def hold_admins(session: Session, *, alone: bool) -> None:
+    """Hold who is an active admin until the transaction ends; before any member's row is held.
+
+    Two admins who shut each other out at the same time would leave none. Nothing else is waited
+    for while it is held but rows.
+
+    Args:
+        alone: For whoever changes it; others only keep it from being changed.
+    """
+    lock = "pg_advisory_xact_lock" if alone else "pg_advisory_xact_lock_shared"
+    session.execute(text(f"select {lock}({KEY})"), {"name": ADMINS})
 
 
 @contextmanager

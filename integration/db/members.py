@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
-from integration.db import admin_audit, email_changes, passwords, security_events
+from integration.db import admin_audit, appeals, email_changes, passwords, security_events
 from integration.db.tables import LifecycleEvent, Member, Profile, RecommendationProfile
 from policies.lifecycle import Actor, Status, Transition
 from policies.registration import NewMember
@@ -193,6 +193,6 @@ def _forget_traits(session: Session, member: Member) -> None:
         row = session.get(table, member.identity_id)
         if row is not None:
             session.delete(row)
-    for belongings in (passwords, email_changes, security_events):
+    for belongings in (passwords, email_changes, security_events, appeals):
         belongings.forget(session, member.identity_id)
     admin_audit.forget_person(session, member.identity_id)

@@ -34,6 +34,8 @@ def make_engine(database_url: str, *, timeout: timedelta, pool_size: int = 10) -
         max_overflow=pool_size,
         pool_timeout=seconds,
         pool_pre_ping=True,
+        # Values of a failed statement are traits, tokens and codes: not for a log.
+        hide_parameters=True,
         connect_args={
             "connect_timeout": max(2, int(seconds)),
             "options": f"-c lock_timeout={milliseconds} -c statement_timeout={milliseconds}"

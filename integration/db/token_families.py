@@ -1,20 +1,24 @@
-"""Queries on token families."""
+"""Queries on token families: what is run for every refresh, and what for few.
+
+A refresh is two statements, each a transaction of its own: `read`, and `rotate`, which does
+nothing unless the family still is as it was read. What is not that simple holds the row: `lock`.
+"""
 
 from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import delete, exists, select, text, update
+from sqlalchemy import delete, exists, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from integration.db.session_tables import MemberSession
-from integration.db.tables import Member
+from integration.db.statements import Row, Statements
+from integration.db.token_holders import COLUMNS, Holder
 from integration.db.token_tables import DpopProof, TokenFamily
 
 
-class LockedFamily(NamedTuple):
-    """A family with its session and member; what these do not have is None."""
+class FamilyRow(NamedTuple):
+    """A family, and whom it is for."""
 
     session_id: UUID
     identity_id: UUID
@@ -28,92 +32,137 @@ class LockedFamily(NamedTuple):
     rotated_at: datetime | None
     expires_at: datetime
     ended_at: datetime | None
-    session_ended_at: datetime | None
-    session_expires_at: datetime
+    holder: Holder
+
+
+class Rotation(NamedTuple):
+    """A successor in the current token's place.
+
+    Attributes:
+        generation: The successor's.
+        unused_since: A session that was not used since then is noted as used now.
+    """
+
+    family_id: UUID
+    generation: int
+    new_hash: bytes
+    old_hash: bytes
+    client_hash: bytes
+    now: datetime
+    expires_at: datetime
+    unused_since: datetime
+
+
+class Beginning(NamedTuple):
+    """A new family of a session, and the session as Kratos just showed it.
+
+    Attributes:
+        proof_id, jkt: Of the proof that binds it, with the key's thumbprint; None: unbound.
+    """
+
+    family_id: UUID
+    session_id: UUID
+    application: str
+    current_hash: bytes
+    client_hash: bytes
+    jkt: str | None
+    proof_id: bytes | None
+    proof_expires_at: datetime | None
+    now: datetime
+    expires_at: datetime
     authenticated_at: datetime
     methods: list[str]
     aal: str
-    hold: str | None
-    status: str | None
-    role: str
-    has_second_factor: bool
-    requires_second_factor: bool
 
 
-_OF_REFRESH = (
-    select(
-        TokenFamily.session_id,
-        TokenFamily.identity_id,
-        TokenFamily.application,
-        TokenFamily.generation,
-        TokenFamily.current_hash,
-        TokenFamily.previous_hash,
-        TokenFamily.client_hash,
-        TokenFamily.jkt,
-        TokenFamily.created_at,
-        TokenFamily.rotated_at,
-        TokenFamily.expires_at,
-        TokenFamily.ended_at,
-        MemberSession.ended_at,
-        MemberSession.expires_at,
-        MemberSession.authenticated_at,
-        MemberSession.methods,
-        MemberSession.aal,
-        MemberSession.hold,
-        Member.status,
-        Member.role,
-        Member.second_factor,
-        Member.requires_second_factor,
-    )
-    .outerjoin(MemberSession, MemberSession.session_id == TokenFamily.session_id)
-    .outerjoin(Member, Member.identity_id == TokenFamily.identity_id)
-    .with_for_update(of=TokenFamily)
-)
-
-
-# Plain SQL: the mapper would look for rows it knows, and this is the one statement that is run
-# for every member every quarter of an hour.
-_ROTATE = text(
-    """
+_READ = f"""
+SELECT family.session_id, family.identity_id, family.application, family.generation,
+    family.current_hash, family.previous_hash, family.client_hash, family.jkt,
+    family.created_at, family.rotated_at, family.expires_at, family.ended_at, {COLUMNS}
+FROM token_families AS family
+LEFT JOIN member_sessions AS known ON known.session_id = family.session_id
+LEFT JOIN members AS member ON member.identity_id = family.identity_id
+WHERE family.id = %(family_id)s
+"""  # noqa: S608 - put together from constants
+_LOCK = f"{_READ} FOR UPDATE OF family"
+_ROTATE = """
+WITH rotated AS (
     UPDATE token_families
-    SET generation = :generation, current_hash = :new_hash, previous_hash = :old_hash,
-        client_hash = :client_hash, rotated_at = :now, expires_at = :expires_at
-    WHERE id = :family_id
-    """
+    SET generation = %(generation)s, current_hash = %(new_hash)s, previous_hash = %(old_hash)s,
+        client_hash = %(client_hash)s, rotated_at = %(now)s, expires_at = %(expires_at)s
+    WHERE id = %(family_id)s AND generation = %(generation)s - 1
+        AND current_hash = %(old_hash)s AND ended_at IS NULL
+    RETURNING session_id
+), used AS (
+    UPDATE member_sessions AS known
+    SET last_activity_at = %(now)s, activity_count = activity_count + 1
+    FROM rotated
+    WHERE known.session_id = rotated.session_id AND known.ended_at IS NULL
+        AND known.last_activity_at <= %(unused_since)s
 )
+SELECT session_id FROM rotated
+"""
+_BEGIN = """
+WITH proof AS (
+    INSERT INTO dpop_proofs (id, expires_at)
+    SELECT %(proof_id)s::bytea, %(proof_expires_at)s::timestamptz
+    WHERE %(proof_id)s::bytea IS NOT NULL
+    ON CONFLICT DO NOTHING RETURNING id
+), held AS (
+    UPDATE member_sessions
+    SET authenticated_at = %(authenticated_at)s, methods = %(methods)s, aal = %(aal)s,
+        last_activity_at = greatest(last_activity_at, %(now)s),
+        activity_count = activity_count + 1
+    WHERE session_id = %(session_id)s AND ended_at IS NULL
+    RETURNING session_id, identity_id
+), begun AS (
+    INSERT INTO token_families (id, session_id, identity_id, application, generation,
+        current_hash, client_hash, jkt, created_at, expires_at)
+    SELECT %(family_id)s, session_id, identity_id, %(application)s, 0,
+        %(current_hash)s, %(client_hash)s, %(jkt)s, %(now)s, %(expires_at)s
+    FROM held WHERE %(proof_id)s::bytea IS NULL OR EXISTS (SELECT FROM proof)
+    RETURNING id
+)
+SELECT EXISTS (SELECT FROM held), EXISTS (SELECT FROM begun)
+"""
 
 
-def lock(session: Session, family_id: UUID) -> LockedFamily | None:
-    """Return a family with its session and member, one statement by primary key, and hold the
-    family's row until the transaction ends."""
-    row = session.execute(_OF_REFRESH.where(TokenFamily.id == family_id)).one_or_none()
-    return None if row is None else LockedFamily._make(row)
+class Begun(NamedTuple):
+    """Whether the session still lived, and whether the family began."""
+
+    is_session_alive: bool
+    has_begun: bool
 
 
-def rotate(
-    session: Session,
-    family_id: UUID,
-    *,
-    generation: int,
-    new_hash: bytes,
-    old_hash: bytes,
-    client_hash: bytes,
-    now: datetime,
-    expires_at: datetime,
-) -> None:
+def read(statements: Statements, family_id: UUID, *, now: datetime) -> FamilyRow | None:
+    """Return a family, one statement by primary key."""
+    return _family(statements.read(_READ, {"family_id": family_id, "now": now}))
+
+
+def lock(session: Session, family_id: UUID, *, now: datetime) -> FamilyRow | None:
+    """Return a family as `read`, and hold its row until the transaction ends."""
+    values = {"family_id": family_id, "now": now}
+    return _family(session.connection().exec_driver_sql(_LOCK, values).one_or_none())
+
+
+def _family(row: Row | None) -> FamilyRow | None:
+    return None if row is None else FamilyRow._make((*row[:12], Holder._make(row[12:])))
+
+
+def rotate(statements: Statements, rotation: Rotation) -> bool:
+    """Put the successor in the current token's place, unless that is another one by now."""
+    return statements.write(_ROTATE, rotation._asdict()) is not None
+
+
+def rotate_locked(session: Session, rotation: Rotation) -> None:
     """Put the successor in the current token's place. The caller holds the row."""
-    session.execute(
-        _ROTATE,
-        {
-            "family_id": family_id,
-            "generation": generation,
-            "new_hash": new_hash,
-            "old_hash": old_hash,
-            "client_hash": client_hash,
-            "now": now,
-            "expires_at": expires_at,
-        },
-    )
+    session.connection().exec_driver_sql(_ROTATE, rotation._asdict())
+
+
+def begin(statements: Statements, new: Beginning) -> Begun:
+    """Begin a family, unless its session has ended or its proof was used before."""
+    row = statements.write(_BEGIN, new._asdict())
+    return Begun(*row) if row else Begun(is_session_alive=False, has_begun=False)
 
 
 def end(session: Session, family_id: UUID, *, reason: str, now: datetime) -> None:

@@ -27,11 +27,13 @@ from integration.edge.problems import (
 from integration.edge.requests import Request
 from integration.edge.routes import Handling, Route, find, is_misspelt
 from integration.edge.sessions.hot_whoami import HotWhoami
+from integration.edge.sessions.one_member import OneMember
 from integration.edge.tuples import keto_rules
 from integration.settings import Settings
 
 log = structlog.get_logger()
 
+_OUR_API = "/api/"
 _CLIENT_LEFT = 499  # never sent; what nginx calls it in its log
 
 
@@ -52,6 +54,7 @@ class Edge:
         settings: Settings,
         keys: ApiKeys,
         handlings: Handlings,
+        one_member: OneMember,
         hot: HotWhoami,
         hot_checks: HotChecks,
         parts: Sequence[Part],
@@ -65,6 +68,7 @@ class Edge:
         self._settings = settings
         self._keys = keys
         self._handlings = handlings
+        self._one_member = one_member
         self._hot = hot
         self._hot_checks = hot_checks
         self._parts = tuple(parts)
@@ -197,6 +201,8 @@ class Edge:
         scope = route.scope(request.method, request.query)
         if scope is not None:
             await self._keys.require(request.headers, scope)
+        if request.path.startswith(_OUR_API):
+            await self._one_member.require(request)
         await self._handlings.handle(request, route, reply)
 
 

@@ -17,7 +17,7 @@ from integration.edge.flows.connection_guard import ConnectionGuard
 from integration.edge.flows.email_guard import EmailGuard
 from integration.edge.flows.flow_ticket import FlowTicket
 from integration.edge.flows.flow_turns import FlowTurns
-from integration.edge.flows.guards import Guard, GuardChain
+from integration.edge.flows.guards import Guard, GuardChain, SideBySide
 from integration.edge.flows.login_attempts import LoginAttempts
 from integration.edge.flows.oidc_ticket import OidcTicket
 from integration.edge.flows.outcome_reader import OutcomeReader
@@ -42,6 +42,7 @@ from integration.edge.sessions.current import Sessions
 from integration.edge.sessions.endings import SessionEndings, SessionWrites
 from integration.edge.sessions.gate import SessionGate
 from integration.edge.sessions.hot_whoami import HotWhoami
+from integration.edge.sessions.one_member import OneMember
 from integration.edge.sessions.rows import SessionRows
 from integration.edge.sessions.second_factor_flows import SecondFactorFlows
 from integration.edge.sessions.standings import SessionStandings
@@ -93,8 +94,7 @@ def make_edge(settings: Settings) -> ASGIApp:
     # Guards are asked in this order and told in reverse: the first also sees what others refuse.
     guards: tuple[Guard, ...] = (
         LoginAttempts(settings, reader, attempts),
-        SessionBeginnings(settings, rows, reader, countries),
-        limits.guard,
+        SideBySide(SessionBeginnings(settings, rows, reader, countries, epochs), limits.guard),
         gate,
         second_factors,
         RegistrationProgress(database, reader),
@@ -121,12 +121,8 @@ def make_edge(settings: Settings) -> ASGIApp:
     tuples = TupleReads(exchange)
     admin_writes = AdminWrites(forwarder, database, locks, settings)
     keys, audit, model = ApiKeys(database), TupleAudit(database), read_model()
-    people = People(
-        settings,
-        database=database,
-        sessions=sessions,
-        tokens=EdgeAccessTokens(settings, database),
-    )
+    tokens = EdgeAccessTokens(settings, database)
+    people = People(settings, database=database, sessions=sessions, tokens=tokens)
     decisions = make_decisions(
         settings, exchange, database, epochs=epochs, keys=keys, people=people, model=model
     )
@@ -168,6 +164,7 @@ def make_edge(settings: Settings) -> ASGIApp:
         settings=settings,
         keys=keys,
         handlings=handlings,
+        one_member=OneMember(sessions, tokens),
         hot=HotWhoami(cache),
         hot_checks=decisions.hot,
         parts=(

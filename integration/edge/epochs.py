@@ -4,6 +4,9 @@ The table `subject_epochs` is the truth. It is read every quarter of a second, a
 Valkey passes on that somebody wrote to it. A row is new when its transaction was not over at the
 last look, so that late commits are not missed. An edge that has not been able to look for a second
 is not fresh: then nothing may be answered from memory.
+
+Transactions are numbered by one server in one order. A standby that took over, or a database that
+was put back, counts anew from an earlier point: what was remembered then belongs to another past.
 """
 
 import asyncio
@@ -27,13 +30,15 @@ _LONGEST_SILENCE = 1.0
 _PERIOD_SECONDS = 0.25
 _RECONNECT_SECONDS = 1.0
 _LOOK = """
-SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint, subject_id, epoch,
-       settled_epoch < authority_epoch
+SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint,
+       concat_ws(' ', pg_postmaster_start_time(), 'subject_epochs'::regclass::oid),
+       subject_id, epoch, settled_epoch < authority_epoch
 FROM (VALUES (1)) AS always LEFT JOIN subject_epochs ON xid >= %s
 """
 
 Listener = Callable[[UUID, int, bool], None]
 """Called with a subject, its epoch, and whether it is settling. May be told the same twice."""
+Forget = Callable[[], None]
 
 
 class Epochs:
@@ -43,7 +48,9 @@ class Epochs:
         self._database = database
         self._valkey_url = settings.valkey_url.get_secret_value()
         self._listeners: list[Listener] = []
+        self._forgetting: list[Forget] = []
         self._since: int | None = None
+        self._origin = ""
         self._heard_at = float("-inf")
         self._look_wanted: list[asyncio.Future[None]] = []
         self._wake = asyncio.Event()
@@ -53,10 +60,22 @@ class Epochs:
         """Call `listener` with everything that changes from now on."""
         self._listeners.append(listener)
 
+    def on_another_past(self, forget: Forget) -> None:
+        """Call `forget` when epochs are not counted on from those that were told."""
+        self._forgetting.append(forget)
+
     @property
     def is_fresh(self) -> bool:
         """Whether everything committed up to a second ago is known here."""
         return time.monotonic() - self._heard_at < _LONGEST_SILENCE
+
+    @property
+    def horizon(self) -> int | None:
+        """The first transaction that the last look may have missed; None when that is long ago.
+
+        A row that an earlier transaction wrote last was like this already then.
+        """
+        return self._since if self.is_fresh else None
 
     async def start(self) -> None:
         self._tasks = [asyncio.create_task(self._keep_looking())]
@@ -102,9 +121,13 @@ class Epochs:
         since = self._since
         # Nothing is remembered before the first look, so there is nothing to be told.
         rows = await self._database.rows(_LOOK, (_NEVER if since is None else since,))
-        self._since = rows[0][0]
+        if since is not None and (rows[0][1] != self._origin or rows[0][0] < since):
+            log.warning("epochs_of_another_past")
+            for forget in self._forgetting:
+                forget()
+        self._since, self._origin = rows[0][:2]
         if since is not None:
-            for _, subject_id, epoch, settling in rows:
+            for _, _, subject_id, epoch, settling in rows:
                 if subject_id is not None:
                     self._tell(subject_id, epoch, settling)
         self._heard_at = asked_at

@@ -64,7 +64,7 @@ _LONGEST_REMEMBERED = 64
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9-]{8,64}\Z")
 _OUR_COOKIE = re.compile(rb"\s*(?:__(?:Host|Secure)-)?kleis_", re.IGNORECASE)
 
-_SESSION_FIELDS = frozenset({b"x-session-token", b"x-session-cookie", b"authorization"})
+SESSION_FIELDS = frozenset({b"x-session-token", b"x-session-cookie", b"authorization"})
 _SESSION_COOKIE = re.compile(rb"\s*ory_kratos_session\s*=")
 
 MAX_HEADERS = 128
@@ -150,7 +150,7 @@ def without_session(headers: RawHeaders) -> RawHeaders:
     """Return a request's fields without what Kratos recognises a session by."""
     kept: RawHeaders = []
     for name, value in headers:
-        if name in _SESSION_FIELDS:
+        if name in SESSION_FIELDS:
             continue
         if name == b"cookie":
             pairs = [pair for pair in value.split(b";") if not _SESSION_COOKIE.match(pair)]
@@ -159,6 +159,12 @@ def without_session(headers: RawHeaders) -> RawHeaders:
                 continue
         kept.append((name, value))
     return kept
+
+
+def session_cookies(headers: RawHeaders) -> list[bytes]:
+    """Return every `ory_kratos_session=...` of a request: there may be several of other paths."""
+    pairs = (pair for name, value in headers if name == b"cookie" for pair in value.split(b";"))
+    return [pair.strip() for pair in pairs if _SESSION_COOKIE.match(pair)]
 
 
 def downwards(headers: Iterable[tuple[bytes, bytes]]) -> RawHeaders:

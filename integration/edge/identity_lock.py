@@ -7,7 +7,7 @@ write; a hook never takes one, for the edge waits for the hook.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from uuid import UUID
 from weakref import WeakValueDictionary
@@ -25,6 +25,7 @@ log = structlog.get_logger()
 
 _KEY = "hashtextextended(%s::text, 0)"
 _TUPLES = "keto:tuples"
+_ADMINS = "members:admins"
 _MAX_HELD = 16
 
 TUPLES_BUSY = Refusal(503, "busy", "Somebody else is writing permissions. Try again.", SOON)
@@ -53,14 +54,36 @@ class IdentityLocks:
         """
         return self._held(f"identity:{identity_id}", BUSY)
 
+    @asynccontextmanager
+    async def held_for_leaving(self, identity_id: UUID, *, is_admin: bool) -> AsyncIterator[None]:
+        """Hold an identity that is to be shut out, and who is an active admin.
+
+        Args:
+            is_admin: It is one: then nobody else may shut one out or make one meanwhile.
+
+        Raises:
+            RefusedError: as `held`.
+        """
+        exclusive = "pg_advisory_lock" if is_admin else "pg_advisory_lock_shared"
+        async with self._held(f"identity:{identity_id}", BUSY, also=(exclusive, _ADMINS)):
+            yield
+
     def writing_tuples(self) -> AbstractAsyncContextManager[None]:
         """Be the one writer of Keto's tuples. Raises as `held`."""
         return self._held(_TUPLES, TUPLES_BUSY)
 
     @asynccontextmanager
-    async def _held(self, name: str, busy: Refusal) -> AsyncIterator[None]:
+    async def _held(
+        self, name: str, busy: Refusal, also: tuple[str, str] | None = None
+    ) -> AsyncIterator[None]:
+        """Hold one lock, and another on the same connection.
+
+        Args:
+            also: Function and name of the other.
+        """
         deadline = time.monotonic() + self._seconds
-        async with self._turn(name, busy), self._held_in_database(name, busy, deadline):
+        locks = [("pg_advisory_lock", name), *([also] if also else [])]
+        async with self._turn(name, busy), self._held_in_database(locks, busy, deadline):
             yield
 
     @asynccontextmanager
@@ -79,28 +102,32 @@ class IdentityLocks:
 
     @asynccontextmanager
     async def _held_in_database(
-        self, name: str, busy: Refusal, deadline: float
+        self, locks: Sequence[tuple[str, str]], busy: Refusal, deadline: float
     ) -> AsyncIterator[None]:
-        connection = await self._locked(name, busy, deadline)
+        connection = await self._locked(locks, busy, deadline)
         released = False
         try:
             yield
         finally:
             try:
-                await connection.execute(f"SELECT pg_advisory_unlock({_KEY})".encode(), (name,))
+                # Of this session, which has no others.
+                await connection.execute(b"SELECT pg_advisory_unlock_all()")
                 released = True
             except psycopg.Error as error:
                 log.warning("lock_lost", error=type(error).__name__)
             finally:
                 await self._give_back(connection, usable=released)
 
-    async def _locked(self, name: str, busy: Refusal, deadline: float) -> AsyncConnection:
+    async def _locked(
+        self, locks: Sequence[tuple[str, str]], busy: Refusal, deadline: float
+    ) -> AsyncConnection:
         left = max(1, int((deadline - time.monotonic()) * 1000))
         bounds = f"SET lock_timeout = {left}; SET statement_timeout = {left + 500}"
         connection = await self._connection(bounds.encode())
         taken = False
         try:
-            await connection.execute(f"SELECT pg_advisory_lock({_KEY})".encode(), (name,))
+            for function, name in locks:
+                await connection.execute(f"SELECT {function}({_KEY})".encode(), (name,))
             taken = True
         except (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled) as error:
             raise RefusedError(busy) from error

@@ -13,6 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from integration.edge.asgi import RawHeaders
 from integration.edge.headers import MAX_HEADER_BYTES
+from integration.edge.joined_writes import JoinedWrites
 from integration.edge.sessions import hot_whoami
 
 _STATUS_LINE = b"HTTP/1.1 200 OK\r\n"
@@ -62,6 +63,8 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._joined = JoinedWrites(transport, self.loop)
+        self.transport = cast("asyncio.Transport", self._joined)
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -111,7 +114,7 @@ class EdgeProtocol(HttpToolsProtocol):
             return False
         fields, body = found
         lines = [b"%b: %b\r\n" % field for field in (*self.server_state.default_headers, *fields)]
-        self.transport.write(b"".join([_STATUS_LINE, *lines, b"\r\n", body]))
+        self._joined.write_whole(b"".join([_STATUS_LINE, *lines, b"\r\n", body]))
         self.cycle = cast("RequestResponseCycle", _ANSWERED)
         self.on_response_complete()
         return True

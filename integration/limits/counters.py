@@ -6,6 +6,7 @@ address, 3 or 8 of a network, 8 of an account.
 
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from uuid import UUID
 
@@ -52,6 +53,7 @@ class Counters:
         return hashlib.blake2b(said, digest_size=ACCOUNT_BYTES, key=self.account_key).digest()
 
 
+@lru_cache(1024)
 def parse(address: str) -> IPv4Address | IPv6Address:
     """Read an address; one of IPv4 written as IPv6 is that of IPv4.
 

@@ -77,7 +77,7 @@ def kratos_session(services: Services, headers: Mapping[str, str]) -> KratosSess
         UnauthenticatedError: there is none.
     """
     given = credentials(headers)
-    seen = services.kratos.whoami(given) if given else None
+    seen = services.session_check.whoami(given) if given else None
     if seen is None:
         raise UnauthenticatedError("Please log in.")
     return seen

@@ -12,9 +12,10 @@ from sqlalchemy.orm import Session
 
 from integration import effects
 from integration.authority import grant_endings
-from integration.db import epochs, flows, inbox, member_sessions, members
+from integration.db import appeals, epochs, flows, inbox, member_sessions, members
 from integration.db.tables import Member
 from integration.errors import ConflictError, NotFoundError
+from integration.members import last_admin
 from policies import progress
 from policies.authority import Role
 from policies.decisions import Deny, EndSessions, SyncAuthority
@@ -26,6 +27,7 @@ from policies.lifecycle import (
     Trigger,
     decide_transition,
     effects_of,
+    leads_out_of_active,
 )
 from policies.registration import NewMember
 from policies.verification import decide_recording, decide_resend, decide_verification
@@ -69,18 +71,27 @@ def transition(
     actor: Actor,
     now: datetime,
     reason: str = "",
+    is_done: bool = False,
 ) -> Status:
     """Take a member along one arrow and return where it ends.
 
+    Args:
+        is_done: Kratos has done it already: nobody can refuse it, be it the last admin.
+
     Raises:
         NotFoundError: there is no such member.
-        ConflictError: the member's state has no such arrow, or not for this actor.
+        ConflictError: the member's state has no such arrow, or not for this actor; or, as
+            `last_admin`, nobody else would be admin.
     """
+    may_leave = leads_out_of_active(trigger) and not is_done
+    alone = may_leave and last_admin.hold(session, identity_id)
     member = members.lock(session, identity_id)
     if member is None:
         raise NotFoundError("There is no such member.", detail=str(identity_id))
     arrow = decide_transition(Status(member.status), trigger, actor)
     walk = _expect(arrow if isinstance(arrow, Deny) else (arrow,))
+    if may_leave:
+        last_admin.expect_another(session, member, walk[-1].target, alone=alone)
     return _take(session, member, walk, actor, reason=reason, now=now)
 
 
@@ -163,6 +174,8 @@ def _take(
         members.move(session, member, arrow, actor, reason=reason, now=now)
     if walk[-1].target in FINAL:
         grant_endings.end_all(session, member.identity_id, reason=walk[-1].target, now=now)
+    if Status.SUSPENDED in (arrow.source for arrow in walk):
+        appeals.close(session, member.identity_id, now=now)
     _follow(session, member.identity_id, walk, now=now)
     return walk[-1].target
 

@@ -3,14 +3,13 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from integration import effects
 from integration.authority import admins, permissions
 from integration.authority.admins import Admin
 from integration.authority.refusals import refusal
-from integration.db import authority_audit, role_holders
+from integration.db import authority_audit, locks, role_holders
 from integration.db import members as rows
 from integration.errors import NotFoundError
 from integration.members import lifecycle
@@ -18,16 +17,6 @@ from policies.authority import Role
 from policies.decisions import Deny
 from policies.lifecycle import Status
 from policies.roles import decide_role
-
-_ONE_AT_A_TIME = 4_455_000_004
-
-
-def hold_all(session: Session) -> None:
-    """Let nobody else change roles until the transaction ends; before any member is held.
-
-    Two admins who make each other users at the same time would leave none.
-    """
-    session.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _ONE_AT_A_TIME})
 
 
 def assign(
@@ -45,7 +34,7 @@ def assign(
         NotFoundError: there is no such member.
         ConflictError, ForbiddenError, InvalidInputError: as `policies.roles.decide_role` says.
     """
-    hold_all(session)
+    locks.hold_admins(session, alone=True)
     member = rows.lock(session, subject_id)
     if member is None:
         raise NotFoundError("There is no such member.", problem="member_unknown")

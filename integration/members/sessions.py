@@ -17,6 +17,9 @@ from policies import sessions, step_up
 from policies.decisions import EndSession, EndSessions
 from policies.step_up import Standing
 
+ENDED = "session_ended"
+"""Detail of the refusal of a session that ended with us, whatever Kratos still says."""
+
 
 def see(
     session: Session,
@@ -75,7 +78,7 @@ def require_good(
     has_ended = known.ended_at is not None and known.end_reason != "expired"
     is_old = known.started_at + max_age <= now
     if has_ended or is_old or sessions.is_idle(known.last_activity_at, now, idle_timeout):
-        raise UnauthenticatedError("Please log in.", detail="session_ended")
+        raise UnauthenticatedError("Please log in.", detail=ENDED)
     standing = Standing(
         aal=aal,
         hold=known.hold,

@@ -82,13 +82,19 @@ class Keto:
         listed = self._pages({"namespace": PERMISSION_NAMESPACE})
         return frozenset(_to_catalogue(item) for item in listed if "subject_set" in item)
 
-    def change_catalogue(self, *, insert: frozenset[CatalogueTuple]) -> None:
-        """Insert tuples that were read as absent under the lock of the catalogue."""
-        waiting = sorted(insert)
+    def change_catalogue(
+        self, *, insert: frozenset[CatalogueTuple], delete: frozenset[CatalogueTuple]
+    ) -> None:
+        """Insert tuples that were read as absent, and delete others, under the lock of the
+        catalogue."""
+        waiting = [
+            *(("delete", item) for item in sorted(delete)),
+            *(("insert", item) for item in sorted(insert)),
+        ]
         while waiting:
             part, waiting = waiting[:_PAGE], waiting[_PAGE:]
             operations = [
-                {"action": "insert", "relation_tuple": _from_catalogue(item)} for item in part
+                {"action": action, "relation_tuple": _from_catalogue(item)} for action, item in part
             ]
             self._patch(operations)
 

@@ -7,6 +7,7 @@ newer versions add are ignored, so that pages outlive an upgrade of Kratos.
 from datetime import datetime
 from enum import Enum, StrEnum
 from typing import Any, TypeVar
+from uuid import UUID
 
 import httpx
 from pydantic import BaseModel, Field, ValidationError
@@ -71,10 +72,17 @@ class Ui(BaseModel):
     messages: list[Message] | None = None
 
 
+class FlowIdentity(BaseModel):
+    """Whose settings a flow is about."""
+
+    id: UUID
+
+
 class Flow(BaseModel):
     """One flow of one browser.
 
     Attributes:
+        identity: Of a settings flow.
         state: `choose_method`, `sent_email`, `passed_challenge`; in settings `show_form`,
             `success`.
         return_to: Where the person goes in the end. Kratos took it only off its own list.
@@ -83,6 +91,7 @@ class Flow(BaseModel):
 
     id: str
     ui: Ui
+    identity: FlowIdentity | None = None
     state: str = ""
     return_to: str | None = None
     active: str | None = None

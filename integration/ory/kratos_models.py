@@ -27,7 +27,7 @@ class Address(BaseModel):
 class Identity(BaseModel):
     """What we read of a Kratos identity; unknown fields of newer versions are ignored."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
 
     id: UUID
     state: str = "active"
@@ -35,7 +35,7 @@ class Identity(BaseModel):
     metadata_public: Metadata = None
     verifiable_addresses: list[Address] | None = None
     created_at: AwareDatetime
-    # By type. Kratos shows it of a single identity, not in lists.
+    # By type. Kratos shows it of a single identity; in lists only where it is asked to.
     credentials: dict[str, Any] | None = None
 
     @property
@@ -69,7 +69,7 @@ class Identity(BaseModel):
 class AuthenticationMethod(BaseModel):
     """One proof in a session's history; Kratos appends one with every login and refresh."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
 
     method: str = ""
 
@@ -77,7 +77,7 @@ class AuthenticationMethod(BaseModel):
 class KratosSession(BaseModel):
     """A valid session of Kratos."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
 
     id: UUID
     identity: Identity
@@ -95,6 +95,6 @@ class KratosSession(BaseModel):
 class Extension(BaseModel):
     """What Kratos answers to an extension, of which the end counts."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
 
     expires_at: AwareDatetime

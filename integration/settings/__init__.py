@@ -1,7 +1,7 @@
 """Everything an operator can set, as `KLEIS_*` variables.
 
 Durations are ISO 8601 (`PT15M`). The list with defaults is `docs/settings.md`, written by
-`kleis settings` and compared with this file by a test. The embedded stack sets most of the
+`kleis docs settings` and compared with this file by a test. The embedded stack sets most of the
 first half by itself; `StackSettings` is what it reads.
 """
 

@@ -33,7 +33,7 @@ Pairs = Annotated[frozenset[tuple[str, str]], NoDecode, BeforeValidator(_pairs)]
 
 
 class GrantSettings(BaseSettings):
-    """What an operator may say about grants."""
+    """Who may not be granted what, and for how long permissions are lent."""
 
     conflicting_permissions: Pairs = Field(
         default=frozenset(),

@@ -23,6 +23,7 @@ from policies.decisions import (
     EndSession,
     EndSessions,
     FollowEmailChange,
+    FollowSessions,
     ForgetCredentials,
     PublishEvent,
     SendMail,
@@ -101,6 +102,7 @@ def _tell_ory(
     | EndSession
     | EndSessions
     | EndOlderSessions
+    | FollowSessions
     | DeleteIdentity
     | FollowEmailChange
     | ForgetCredentials,
@@ -112,16 +114,28 @@ def _tell_ory(
             catalogue.sync(services)
         case SyncIdentity(enable):
             identity.sync(services, identity_id, enable=enable)
-        case EndSessions():
-            session_ends.end_all(services, identity_id)
-        case EndSession(session_id):
-            session_ends.end_one(services, UUID(session_id))
-        case EndOlderSessions(before):
-            session_ends.end_older(services, identity_id, datetime.fromisoformat(before))
+        case EndSession() | EndSessions() | EndOlderSessions() | FollowSessions():
+            _end_sessions(services, identity_id, effect)
         case DeleteIdentity():
             identity.delete(services, identity_id)
         case other:
             _change_credentials(services, identity_id, other)
+
+
+def _end_sessions(
+    services: Services,
+    identity_id: UUID,
+    effect: EndSession | EndSessions | EndOlderSessions | FollowSessions,
+) -> None:
+    match effect:
+        case EndSession(session_id):
+            session_ends.end_one(services, UUID(session_id))
+        case EndSessions():
+            session_ends.end_all(services, identity_id)
+        case EndOlderSessions(before):
+            session_ends.end_older(services, identity_id, datetime.fromisoformat(before))
+        case FollowSessions():
+            session_ends.follow(services, identity_id)
 
 
 def _change_credentials(

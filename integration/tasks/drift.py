@@ -10,6 +10,7 @@ from uuid import UUID
 
 from integration.authority import catalogue
 from integration.db import email_changes, grants, members, outbox
+from integration.db.tables import Member
 from integration.ory.kratos_models import Identity
 from integration.services import Services
 from policies import authority
@@ -88,7 +89,7 @@ def _drift(services: Services, facts: Facts) -> Iterator[Drift]:
 def _all_members(services: Services) -> dict[str, MemberFacts]:
     with services.transaction() as session:
         return {
-            str(member.identity_id): MemberFacts(Status(member.status), Role(member.role))
+            str(member.identity_id): _member_facts(member)
             for page in members.pages(session)
             for member in page
         }
@@ -98,7 +99,7 @@ def facts_of(services: Services, identity_id: UUID, identity: Identity | None) -
     """Gather everything about one subject afresh. The caller holds its lock."""
     with services.transaction() as session:
         row = members.get(session, identity_id)
-        member = None if row is None else MemberFacts(Status(row.status), Role(row.role))
+        member = None if row is None else _member_facts(row)
         pending = outbox.is_pending(session, identity_id, LANES)
         granted = grants.told(session, identity_id, now=services.now())
         change = email_changes.open_of(session, identity_id)
@@ -113,6 +114,10 @@ def facts_of(services: Services, identity_id: UUID, identity: Identity | None) -
         pending_effects=pending,
         sessions=identity is not None and services.kratos.has_sessions(identity_id),
     )
+
+
+def _member_facts(row: Member) -> MemberFacts:
+    return MemberFacts(Status(row.status), Role(row.role), row.second_factor)
 
 
 def _identity_facts(
@@ -131,4 +136,5 @@ def _identity_facts(
         metadata_status=metadata.get("status"),
         metadata_role=metadata.get("role"),
         address_waits=bool(waiting) and not is_known,
+        has_second_factor=identity.has_second_factor,
     )

@@ -16,7 +16,7 @@ from integration.db import epochs, locks, outbox
 from integration.db import members as member_rows
 from integration.db.epochs import EDGES
 from integration.errors import BusyError, ConflictError, KleisError
-from integration.members import lifecycle
+from integration.members import factor_enrolment, lifecycle
 from integration.members.email_changes import following
 from integration.ory.kratos_models import Identity
 from integration.services import Services
@@ -35,6 +35,7 @@ from policies.reconciliation import (
     Repair,
     RepairAuthority,
     RepairIdentity,
+    RepairSecondFactor,
     RepairSessions,
     SuspendMember,
     decide_repairs,
@@ -176,6 +177,9 @@ def _apply(
             _tell_kratos(services, current, enabled=enabled)
         case FinishEmailChange():
             following.follow(services, identity_id)
+        case RepairSecondFactor():
+            with services.transaction() as session:
+                factor_enrolment.refresh(session, services, identity_id)
         case RegisterMember() if current is not None:
             _register(services, current)
         case _:
@@ -201,6 +205,7 @@ def _move(services: Services, identity_id: UUID, repair: Repair) -> None:
             actor=Actor.SYSTEM,
             reason="admin_api",
             now=now,
+            is_done=True,
         )
 
 

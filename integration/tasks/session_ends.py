@@ -7,6 +7,7 @@ from integration.db import member_sessions
 from integration.services import Services
 
 _REASON = "revoked"
+_ENDED_AT_KRATOS = "logout"
 
 
 def end_one(services: Services, session_id: UUID) -> None:
@@ -30,3 +31,17 @@ def end_older(services: Services, identity_id: UUID, before: datetime) -> None:
         member_sessions.end_all(
             session, identity_id, reason=_REASON, now=services.now(), before=before
         )
+
+
+def follow(services: Services, identity_id: UUID) -> None:
+    """End with us what Kratos ended and nobody could write down. The caller holds the identity's
+    lock."""
+    with services.transaction() as session:
+        rows = member_sessions.of_member(session, identity_id, now=services.now())
+    if not rows:
+        return
+    living = services.kratos.living_sessions(identity_id)
+    ended = [row.session_id for row in rows if row.session_id not in living]
+    with services.transaction() as session:
+        for session_id in ended:
+            member_sessions.end(session, session_id, reason=_ENDED_AT_KRATOS, now=services.now())

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from integration import effects
@@ -23,7 +24,7 @@ from integration.db import (
 )
 from integration.db import members as member_rows
 from integration.errors import ConflictError, NotFoundError
-from integration.members import lifecycle
+from integration.members import lifecycle, tickets
 from integration.services import Services
 from integration.tasks import session_upkeep
 from policies.decisions import FollowEmailChange
@@ -34,24 +35,33 @@ log = structlog.get_logger()
 _KEEP_FLOWS = timedelta(days=30)
 _KEEP_DONE_EFFECTS = timedelta(days=7)
 _KEEP_MAIL_NAMES = timedelta(days=30)
+# Longer than a ticket is good for, by far.
+_KEEP_TICKET_NAMES = timedelta(days=1)
 _KEEP_EMAIL_CHANGES = timedelta(days=1)
 _KEEP_SECURITY_EVENTS = timedelta(days=365)
 _KEEP_PASSWORD_ATTEMPTS = timedelta(hours=1)
 _LATE_AUDITS = timedelta(days=30)
+# Everybody can cause these, thousands a second; each step deletes tens of thousands.
+_FLOODS = frozenset({"login_attempts", "decisions"})
+_MOST_STEPS = 20
 # Longer than the edge waits for Keto, by far.
 _LONGEST_TUPLE_WRITE = timedelta(minutes=2)
 
 
 def sweep(services: Services) -> None:
-    """Do everything that is due by now."""
-    expire_unverified(services)
-    delete_expired(services)
-    expire_email_changes(services)
-    end_abandoned_tuple_writes(services)
-    session_upkeep.extend_used(services)
-    session_upkeep.end_over(services)
-    session_upkeep.forget_old(services)
-    forget_the_past(services)
+    """Do everything that is due by now. A part that fails keeps no other from its turn."""
+    parts: tuple[Callable[[Services], object], ...] = (
+        expire_unverified,
+        delete_expired,
+        expire_email_changes,
+        end_abandoned_tuple_writes,
+        session_upkeep.extend_used,
+        session_upkeep.end_over,
+        session_upkeep.forget_old,
+        forget_the_past,
+    )
+    for part in parts:
+        _try(part.__name__, part, services)
 
 
 def expire_unverified(services: Services) -> int:
@@ -85,24 +95,59 @@ def end_abandoned_tuple_writes(services: Services) -> int:
 
 
 def forget_the_past(services: Services) -> None:
-    """Delete rows that nobody asks for any more."""
-    now = services.now()
-    with services.transaction() as session:
-        flows.forget_before(session, now - _KEEP_FLOWS)
-        login_attempts.forget_before(session, now - services.settings.login_attempts_lifetime)
-        decisions.forget_before(session, now - services.settings.decision_log_lifetime)
-        outbox.forget_done_before(session, now - _KEEP_DONE_EFFECTS)
-        inbox.forget_before(session, "courier:", now - _KEEP_MAIL_NAMES)
-        inbox.forget_before(session, "password:", now - _KEEP_MAIL_NAMES)
-        passwords.forget_attempts_before(session, now - _KEEP_PASSWORD_ATTEMPTS)
+    """Delete rows that nobody asks for any more, those of each sort in a transaction of their own.
+
+    What comes in floods is deleted in several steps, so that it leaves as fast as it came.
+    """
+    now, settings = services.now(), services.settings
+    revertible = settings.email_revert_lifetime + _KEEP_EMAIL_CHANGES
+    sorts: dict[str, Callable[[Session], int | None]] = {
+        "flows": lambda session: flows.forget_before(session, now - _KEEP_FLOWS),
+        "login_attempts": lambda session: login_attempts.forget_before(
+            session, now - settings.login_attempts_lifetime
+        ),
+        "decisions": lambda session: decisions.forget_before(
+            session, now - settings.decision_log_lifetime
+        ),
+        "effects": lambda session: outbox.forget_done_before(session, now - _KEEP_DONE_EFFECTS),
+        "mails": lambda session: inbox.forget_before(session, "courier:", now - _KEEP_MAIL_NAMES),
+        "passwords": lambda session: inbox.forget_before(
+            session, "password:", now - _KEEP_MAIL_NAMES
+        ),
+        "verdicts": lambda session: passwords.forget_attempts_before(
+            session, now - _KEEP_PASSWORD_ATTEMPTS
+        ),
+        "tickets": lambda session: inbox.forget_before(
+            session, tickets.USED, now - _KEEP_TICKET_NAMES
+        ),
         # What a call wrote that was under way when its member was deleted.
-        admin_audit.forget_deleted(session, now - _LATE_AUDITS)
-        email_changes.forget_before(
-            session, now - services.settings.email_revert_lifetime - _KEEP_EMAIL_CHANGES
-        )
-        security_events.forget_before(session, now - _KEEP_SECURITY_EVENTS)
-        lifetime = services.settings.refresh_token_lifetime
-        token_families.forget_before(session, now, lifetime=lifetime)
+        "audits": lambda session: admin_audit.forget_deleted(session, now - _LATE_AUDITS),
+        "email_changes": lambda session: email_changes.forget_before(session, now - revertible),
+        "security_events": lambda session: security_events.forget_before(
+            session, now - _KEEP_SECURITY_EVENTS
+        ),
+        "tokens": lambda session: token_families.forget_before(
+            session, now, lifetime=settings.refresh_token_lifetime
+        ),
+    }
+    for sort, forget in sorts.items():
+        _try(f"forget {sort}", _forget_some, services, forget, in_floods=sort in _FLOODS)
+
+
+def _forget_some(
+    services: Services, forget: Callable[[Session], int | None], *, in_floods: bool
+) -> None:
+    for _ in range(_MOST_STEPS if in_floods else 1):
+        with services.transaction() as session:
+            if not forget(session):
+                return
+
+
+def _try(part: str, work: Callable[..., object], *given: object, **options: object) -> None:
+    try:
+        work(*given, **options)
+    except Exception:
+        log.exception("sweep_failed", part=part)
 
 
 def _expire(session: Session, identity_id: UUID, now: datetime) -> None:
@@ -132,4 +177,7 @@ def _each(
             moved += 1
         except (ConflictError, NotFoundError) as error:
             log.info("sweep_skipped", member=str(identity_id), reason=error.code)
+        except SQLAlchemyError as error:
+            # Somebody holds that member, or it cannot be moved: the others do not wait for it.
+            log.warning("sweep_skipped", member=str(identity_id), reason=type(error).__name__)
     return moved

@@ -7,34 +7,33 @@ from uuid import UUID, uuid4
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from integration.authority import permissions
-from integration.db import member_sessions as session_rows
-from integration.db import token_families
-from integration.db.session_tables import MemberSession
-from integration.db.tables import Member, OutboxEffect
-from integration.db.token_tables import TokenFamily
+from integration.db import token_families, token_holders
+from integration.db.tables import OutboxEffect
+from integration.db.token_families import Beginning
+from integration.db.token_holders import Holder
 from integration.errors import (
+    ForbiddenError,
     InvalidInputError,
+    SecondFactorNeededError,
     UnauthenticatedError,
+    UpstreamUnavailableError,
 )
 from integration.members import sessions
 from integration.ory.kratos_models import KratosSession
+from integration.services import Services
 from integration.settings import Settings
-from integration.tokens import refresh_tokens
+from integration.tokens import holders, refresh_tokens
 from integration.tokens.clients import Client
 from integration.tokens.refresh_tokens import RefreshToken
 from integration.tokens.signer import Signer
 from policies.access_claims import Subject
+from policies.decisions import Deny
+from policies.lifecycle import Status
+from policies.login import decide_login
 
+_AGAIN = "Please log in."
+_LONGEST_USER_AGENT = 256
 _ENDS_MORE = ("end_sessions", "end_older_sessions")
-
-
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """A member and its session, as Kratos just showed it."""
-
-    member: Member
-    seen: KratosSession
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,43 +61,51 @@ def audience(settings: Settings, asked: str | None) -> str:
 
 
 def begin_family(
-    session: Session,
+    services: Services,
     signer: Signer,
-    holder: Holder,
+    seen: KratosSession,
     client: Client,
     *,
     application: str,
-    now: datetime,
 ) -> Tokens:
-    """Give a session that Kratos just called valid its tokens.
+    """Give a session that Kratos just called valid its tokens: two statements, one that reads.
 
     Raises:
         UnauthenticatedError: it has ended here.
+        ForbiddenError: the member's state does not let it in.
         SecondFactorNeededError: it waits for a second factor, or the member needs one.
         InvalidInputError: the client's proof of possession was used before.
+        UpstreamUnavailableError: the member is still being set up.
     """
-    row = _row_of(session, signer.settings, holder, client, now=now)
+    now = services.now()
+    holder = _holder(services, seen, client, now=now)
+    _require_good(signer.settings, holder, now=now)
+    token = refresh_tokens.first(uuid4())
     proof = client.proof
-    if proof and not token_families.use_proof(session, proof.id, expires_at=proof.expires_at):
-        raise InvalidInputError("The DPoP proof was used before.")
-    family = TokenFamily(
-        id=uuid4(),
-        session_id=row.session_id,
-        identity_id=row.identity_id,
+    new = Beginning(
+        family_id=token.family_id,
+        session_id=seen.id,
         application=application,
-        generation=0,
+        current_hash=token.hash(),
         client_hash=refresh_tokens.client_hash(client.user_agent),
         jkt=None if proof is None else proof.jkt,
-        created_at=now,
+        proof_id=None if proof is None else proof.id,
+        proof_expires_at=None if proof is None else proof.expires_at,
+        now=now,
         expires_at=now + signer.settings.refresh_token_lifetime,
+        authenticated_at=holder.authenticated_at,
+        methods=holder.methods,
+        aal=holder.aal,
     )
-    token = refresh_tokens.first(family.id)
-    family.current_hash = token.hash()
-    session.add(family)
-    session.flush()
-    return tokens_for(
-        signer, _subject(session, row, holder.member, now=now), token, application, now=now
+    is_session_alive, has_begun = token_families.begin(services.statements, new)
+    if not is_session_alive:
+        raise UnauthenticatedError(_AGAIN, detail="session ended")
+    if not has_begun:
+        raise InvalidInputError("The DPoP proof was used before.")
+    subject = holders.subject(
+        signer.settings, holder, identity_id=seen.identity.id, session_id=seen.id
     )
+    return tokens_for(signer, subject, token, application, now=now)
 
 
 def tokens_for(
@@ -115,43 +122,47 @@ def tokens_for(
     )
 
 
-def _subject(session: Session, row: MemberSession, member: Member, *, now: datetime) -> Subject:
-    return Subject(
-        identity_id=str(row.identity_id),
-        session_id=str(row.session_id),
-        authenticated_at=row.authenticated_at,
-        session_expires_at=row.expires_at,
-        methods=row.methods,
-        aal=row.aal,
-        role=member.role,
-        status=member.status,
-        permissions=permissions.names_of(session, row.identity_id, now),
-    )
-
-
-def _row_of(
-    session: Session, settings: Settings, holder: Holder, client: Client, *, now: datetime
-) -> MemberSession:
-    seen = holder.seen
-    is_known = session_rows.get(session, seen.id) is not None
-    if not is_known and _is_about_to_end(session, seen):
-        raise UnauthenticatedError("Please log in.", detail="session about to end")
-    row = sessions.see(session, seen, address=client.address, user_agent=client.user_agent, now=now)
-    if row.ended_at is not None or row.expires_at <= now:
-        raise UnauthenticatedError("Please log in.", detail="session ended")
-    sessions.require_good(
-        row,
-        holder.member,
+def _holder(services: Services, seen: KratosSession, client: Client, *, now: datetime) -> Holder:
+    """Return the member with its session as Kratos shows it: our row may be older than its last
+    proof."""
+    holder = token_holders.read(services.statements, seen.id, seen.identity.id, now=now)
+    if holder is not None and holder.started_at is None:
+        _write_down(services, seen, client, now=now)
+        holder = token_holders.read(services.statements, seen.id, seen.identity.id, now=now)
+    status = None if holder is None else holder.status
+    decision = decide_login(None if status is None else Status(status))
+    if isinstance(decision, Deny):
+        reason = decision.reasons[0]
+        raise ForbiddenError(reason.text, detail=reason.code)
+    if holder is None or not holder.has_profile:
+        raise UpstreamUnavailableError("Your account is still being set up.")
+    return holder._replace(
+        authenticated_at=seen.authenticated_at or holder.authenticated_at,
+        methods=seen.methods,
         aal=seen.authenticator_assurance_level,
-        roles=settings.second_factor_roles,
-        max_age=settings.session_max_age,
-        idle_timeout=settings.idle_after,
-        now=now,
     )
-    # A second factor or a refresh since the row was made.
-    row.aal, row.methods = seen.authenticator_assurance_level, seen.methods
-    row.authenticated_at = seen.authenticated_at or row.authenticated_at
-    return row
+
+
+def _write_down(services: Services, seen: KratosSession, client: Client, *, now: datetime) -> None:
+    """Add our row of a session that is seen for the first time."""
+    with services.transaction() as session:
+        if _is_about_to_end(session, seen):
+            raise UnauthenticatedError(_AGAIN, detail="session about to end")
+        sessions.see(
+            session,
+            seen,
+            address=client.address,
+            user_agent=client.user_agent[:_LONGEST_USER_AGENT],
+            now=now,
+        )
+
+
+def _require_good(settings: Settings, holder: Holder, *, now: datetime) -> None:
+    ends_at = holders.session_ends_at(settings, holder)
+    if holder.session_ended_at is not None or ends_at is None or ends_at <= now:
+        raise UnauthenticatedError(_AGAIN, detail="session ended")
+    if holders.needs_second_factor(settings, holder):
+        raise SecondFactorNeededError("Please give a second factor first.")
 
 
 def _is_about_to_end(session: Session, seen: KratosSession) -> bool:

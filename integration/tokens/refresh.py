@@ -1,38 +1,37 @@
-"""One refresh: gather the facts under the family's lock, ask the policy, do what it says.
+"""One refresh: gather the facts, ask the policy, do what it says.
 
-Everything is one transaction, committed before the answer: a process that dies between the two has
-rotated, and the client's next attempt gets the same successor.
+What it says is committed before the answer: a process that dies between the two has rotated, and
+the client's next attempt gets the same successor.
 """
 
 import hmac
-from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from sqlalchemy.orm import Session
 
 from integration import effects
-from integration.authority import permissions
 from integration.db import security_events, token_families
-from integration.db.token_families import LockedFamily
+from integration.db.token_families import FamilyRow, Rotation
 from integration.members import sessions
+from integration.services import Services
 from integration.settings import Settings
-from integration.tokens import dpop, refresh_tokens
+from integration.tokens import dpop, holders, refresh_tokens
 from integration.tokens.clients import Client
 from integration.tokens.issuing import Tokens, tokens_for
 from integration.tokens.refresh_tokens import RefreshToken
 from integration.tokens.signer import Signer
-from policies import step_up, user_agents
-from policies.access_claims import Subject
+from policies import user_agents
 from policies.decisions import PublishEvent, SendMail
 from policies.lifecycle import Status
 from policies.security_events import Kind
-from policies.step_up import Standing
 from policies.token_refresh import (
     Presented,
     Proof,
+    RefreshDecision,
     RefreshFacts,
     Refuse,
     Replay,
+    Rotate,
     decide_refresh,
 )
 from policies.token_risk import RefreshSigns, assess
@@ -41,77 +40,116 @@ _UNKNOWN = Refuse("refresh_token_invalid")
 
 
 def refresh(
-    session: Session,
+    services: Services, signer: Signer, token: RefreshToken, client: Client
+) -> Tokens | Refuse:
+    """Return the successor's tokens, or why there are none; what follows from that is committed.
+
+    Mostly two statements without a lock: the second rotates exactly what the first has read. What
+    ends a session, needs a proof, or came second, is decided again under the family's lock.
+    """
+    now = services.now()
+    family = token_families.read(services.statements, token.family_id, now=now)
+    if family is None:
+        return _UNKNOWN
+    made = None if family.jkt else _unlocked(services, signer, family, token, client, now=now)
+    if made is not None:
+        return made
+    with services.transaction() as session:
+        return _locked(session, signer, token, client, now=now)
+
+
+def _unlocked(
+    services: Services,
     signer: Signer,
+    family: FamilyRow,
     token: RefreshToken,
     client: Client,
     *,
     now: datetime,
+) -> Tokens | Refuse | None:
+    """Do what needs no lock; None: nothing was done."""
+    decision = _decide(signer.settings, family, token, client, Proof.NOT_NEEDED, now=now)
+    if isinstance(decision, Refuse):
+        return None if decision.ends_session else decision
+    following = _successor(signer.settings, token)
+    if isinstance(decision, Rotate):
+        rotation = _rotation(signer.settings, token, following, client, now=now)
+        if not token_families.rotate(services.statements, rotation):
+            return None
+    return _given(signer, family, decision, following, now=now)
+
+
+def _locked(
+    session: Session, signer: Signer, token: RefreshToken, client: Client, *, now: datetime
 ) -> Tokens | Refuse:
-    """Return the successor's tokens, or why there are none. Either way the caller commits."""
-    family = token_families.lock(session, token.family_id)
+    family = token_families.lock(session, token.family_id, now=now)
     if family is None:
         return _UNKNOWN
-    roles = signer.settings.second_factor_roles
-    decision = decide_refresh(_facts(session, family, token, client, roles=roles, now=now))
+    proof = _proof(session, family, client)
+    decision = _decide(signer.settings, family, token, client, proof, now=now)
     if isinstance(decision, Refuse):
         _follow(session, family, token, decision, client, now=now)
         return decision
-    following = refresh_tokens.successor(token, secret=signer.settings.secret.get_secret_value())
-    if isinstance(decision, Replay):
-        if not hmac.compare_digest(following.hash(), family.current_hash):
-            # Made with a `KLEIS_SECRET` that is not ours: nobody can tell what it was.
-            return Refuse("refresh_token_invalid")
-    else:
-        _rotate(session, signer.settings, token, following, client, now=now)
-    subject = _subject(session, family, now=now)
+    following = _successor(signer.settings, token)
+    if isinstance(decision, Rotate):
+        rotation = _rotation(signer.settings, token, following, client, now=now)
+        token_families.rotate_locked(session, rotation)
+    return _given(signer, family, decision, following, now=now)
+
+
+def _given(
+    signer: Signer,
+    family: FamilyRow,
+    decision: Rotate | Replay,
+    following: RefreshToken,
+    *,
+    now: datetime,
+) -> Tokens | Refuse:
+    is_derived = hmac.compare_digest(following.hash(), family.current_hash)
+    if isinstance(decision, Replay) and not is_derived:
+        # Made with a `KLEIS_SECRET` that is not ours: nobody can tell what it was.
+        return Refuse("refresh_token_invalid")
+    subject = holders.subject(
+        signer.settings, family.holder, identity_id=family.identity_id, session_id=family.session_id
+    )
     return tokens_for(signer, subject, following, family.application, now=now)
 
 
-def _facts(
-    session: Session,
-    family: LockedFamily,
+def _decide(
+    settings: Settings,
+    family: FamilyRow,
     token: RefreshToken,
     client: Client,
+    proof: Proof,
     *,
-    roles: Iterable[str],
     now: datetime,
-) -> RefreshFacts:
-    is_same_client = _is_same_client(family, client)
-    return RefreshFacts(
-        presented=_which(family, token),
-        proof=_proof(session, family, client),
-        is_same_client=is_same_client,
-        is_family_over=family.ended_at is not None,
-        rotated_at=family.rotated_at,
-        expires_at=family.expires_at,
-        is_session_over=family.session_ended_at is not None,
-        session_expires_at=family.session_expires_at,
-        needs_second_factor=_needs_second_factor(family, roles),
-        status=None if family.status is None else Status(family.status),
-        risk=assess(
-            RefreshSigns(
-                is_bound=family.jkt is not None,
-                is_same_client=is_same_client,
-                idle=now - (family.rotated_at or family.created_at),
-            )
-        ),
-        now=now,
+) -> RefreshDecision:
+    holder, is_same_client = family.holder, _is_same_client(family, client)
+    return decide_refresh(
+        RefreshFacts(
+            presented=_which(family, token),
+            proof=proof,
+            is_same_client=is_same_client,
+            is_family_over=family.ended_at is not None,
+            rotated_at=family.rotated_at,
+            expires_at=family.expires_at,
+            is_session_over=holder.session_ended_at is not None,
+            session_ends_at=holders.session_ends_at(settings, holder),
+            needs_second_factor=holders.needs_second_factor(settings, holder),
+            status=None if holder.status is None else Status(holder.status),
+            risk=assess(
+                RefreshSigns(
+                    is_bound=family.jkt is not None,
+                    is_same_client=is_same_client,
+                    idle=now - (family.rotated_at or family.created_at),
+                )
+            ),
+            now=now,
+        )
     )
 
 
-def _needs_second_factor(family: LockedFamily, roles: Iterable[str]) -> bool:
-    standing = Standing(
-        aal=family.aal,
-        hold=family.hold,
-        has_second_factor=family.has_second_factor,
-        requires_second_factor=family.requires_second_factor,
-        role=family.role,
-    )
-    return step_up.needs_second_factor(standing, roles)
-
-
-def _which(family: LockedFamily, token: RefreshToken) -> Presented:
+def _which(family: FamilyRow, token: RefreshToken) -> Presented:
     shown = token.hash()
     if token.generation == family.generation:
         is_it = hmac.compare_digest(shown, family.current_hash)
@@ -125,7 +163,7 @@ def _which(family: LockedFamily, token: RefreshToken) -> Presented:
     return Presented.OLDER
 
 
-def _proof(session: Session, family: LockedFamily, client: Client) -> Proof:
+def _proof(session: Session, family: FamilyRow, client: Client) -> Proof:
     if family.jkt is None:
         return Proof.NOT_NEEDED
     claim = client.proof
@@ -135,51 +173,40 @@ def _proof(session: Session, family: LockedFamily, client: Client) -> Proof:
     return Proof.VALID if is_new else Proof.WRONG
 
 
-def _is_same_client(family: LockedFamily, client: Client) -> bool:
+def _is_same_client(family: FamilyRow, client: Client) -> bool:
     """A key tells clients apart; without one the program and the application it is for do."""
     if family.jkt is not None:
         return client.proof is not None and dpop.is_of(client.proof, family.jkt)
     return hmac.compare_digest(refresh_tokens.client_hash(client.user_agent), family.client_hash)
 
 
-def _rotate(
-    session: Session,
+def _successor(settings: Settings, token: RefreshToken) -> RefreshToken:
+    return refresh_tokens.successor(token, secret=settings.secret.get_secret_value())
+
+
+def _rotation(
     settings: Settings,
     token: RefreshToken,
     following: RefreshToken,
     client: Client,
     *,
     now: datetime,
-) -> None:
-    token_families.rotate(
-        session,
-        token.family_id,
+) -> Rotation:
+    return Rotation(
+        family_id=token.family_id,
         generation=following.generation,
         new_hash=following.hash(),
         old_hash=token.hash(),
         client_hash=refresh_tokens.client_hash(client.user_agent),
         now=now,
         expires_at=now + settings.refresh_token_lifetime,
-    )
-
-
-def _subject(session: Session, family: LockedFamily, *, now: datetime) -> Subject:
-    return Subject(
-        identity_id=str(family.identity_id),
-        session_id=str(family.session_id),
-        authenticated_at=family.authenticated_at,
-        session_expires_at=family.session_expires_at,
-        methods=family.methods,
-        aal=family.aal,
-        role=family.role,
-        status=Status.ACTIVE,  # else the policy had refused
-        permissions=permissions.names_of(session, family.identity_id, now),
+        unused_since=now - settings.session_activity_period,
     )
 
 
 def _follow(
     session: Session,
-    family: LockedFamily,
+    family: FamilyRow,
     token: RefreshToken,
     decision: Refuse,
     client: Client,

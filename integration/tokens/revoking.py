@@ -17,7 +17,7 @@ _REASON = "logout"
 def revoke_refresh_token(session: Session, token: RefreshToken, *, now: datetime) -> bool:
     """End a token's family; with the last one of a session the session too, and with that its
     access tokens. False when there is nothing to end."""
-    family = token_families.lock(session, token.family_id)
+    family = token_families.lock(session, token.family_id, now=now)
     if family is None or family.ended_at is not None:
         return False
     known = (family.current_hash, family.previous_hash)

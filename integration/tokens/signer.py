@@ -28,6 +28,7 @@ class Signer:
             token_id=uuid4().hex,
             now=now,
             lifetime=self.settings.access_token_lifetime,
+            idle_timeout=self.settings.session_idle_timeout,
         )
         return access.sign(claims, self.half), timedelta(seconds=claims["exp"] - claims["iat"])
 

@@ -8,6 +8,7 @@ import httpx
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from integration.db import members
 from integration.dependencies import UsesServices
 from integration.ory.kratos_flows import Flow, FlowKind
 from integration.services import Services
@@ -16,7 +17,7 @@ from integration.web.flow_pages import find, form_targets
 from integration.web.nodes import arrange
 from integration.web.page_route import PageRoute
 from integration.web.rendering import page, redirect
-from policies import passwords
+from policies import passwords, step_up
 
 router = APIRouter(route_class=PageRoute)
 
@@ -111,13 +112,27 @@ def _form(
         "flow.html",
         title=heading.title,
         form_targets=form_targets(flow, str(services.settings.public_url)),
-        lead=heading.lead,
+        lead=(is_security and _lead(flow, services)) or heading.lead,
         links=headings.account_links(is_security=is_security),
         view=view,
         has_titles=True,
         asks_for_code=False,
         events=events,
     )
+
+
+def _lead(flow: Flow, services: Services) -> str:
+    """Return what a member is asked to do on the page about security, or nothing."""
+    if flow.identity is None:
+        return ""
+    with services.transaction() as session:
+        member = members.get(session, flow.identity.id)
+    roles = services.settings.second_factor_roles
+    if member is None or not step_up.asks_to_enrol(
+        member.role, roles, has_second_factor=member.second_factor
+    ):
+        return ""
+    return headings.ENROL
 
 
 def _is_about_credentials(flow: Flow) -> bool:

@@ -6,8 +6,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from integration.dependencies import UsesServices
-from integration.errors import KleisError, SecondFactorNeededError
-from integration.members import callers
+from integration.errors import KleisError, SecondFactorNeededError, UnauthenticatedError
+from integration.members import callers, sessions
 from integration.ory.kratos_flows import Flow, FlowKind, Refusal, Ui
 from integration.services import Services
 from integration.web import addresses, headings
@@ -72,23 +72,27 @@ def find(
             return _no_cookies(kind)
         return redirect(addresses.start_url(public_url, kind, query))
     flow = services.flows.get_flow(kind, flow_id, request.headers.get("cookie", ""))
-    if kind is FlowKind.SETTINGS and _owes_second_factor(request, services):
+    if kind is FlowKind.SETTINGS:
         # A flow that was begun before: a new one the edge would not have started.
-        flow = Refusal.NEEDS_SECOND_FACTOR
+        flow = _against_session(request, services) or flow
     if isinstance(flow, Refusal):
         return _turn_away(kind, flow, request, public_url, at or addresses.PAGE_OF[kind])
     return flow
 
 
-def _owes_second_factor(request: Request, services: Services) -> bool:
+def _against_session(request: Request, services: Services) -> Refusal | None:
+    """Return what our tables have against a session that Kratos may call valid."""
     try:
         callers.of_session(services, request.headers)
     except SecondFactorNeededError:
-        return True
+        return Refusal.NEEDS_SECOND_FACTOR
+    except UnauthenticatedError as error:
+        # It ended with us, and at Kratos a moment later. Of none at all Kratos' flow speaks.
+        return Refusal.NEEDS_LOGIN if error.detail == sessions.ENDED else None
     except KleisError:
         # What there is to say about others, Kratos' flow says; its submits are guarded anyway.
-        return False
-    return False
+        return None
+    return None
 
 
 def _turn_away(

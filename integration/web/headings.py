@@ -47,6 +47,10 @@ SECURITY = Heading(
     "How you log in, and what keeps others from it.",
     labels={"password": "New password"},
 )
+ENROL = (
+    "Your role asks for a second step at every login. Turn an authenticator app or backup codes on "
+    "here; until then we mail you a code each time."
+)
 _MAIL_SENT = {
     FlowKind.LOGIN: Heading("Enter the code", submit="Continue"),
     FlowKind.VERIFICATION: Heading(

@@ -9,7 +9,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from integration.db import security_events
 from integration.db.security_tables import SecurityEvent
-from integration.errors import KleisError
+from integration.errors import KleisError, UnauthenticatedError
+from integration.members import callers
 from integration.services import Services
 from policies.security_events import Kind
 
@@ -33,14 +34,13 @@ def of(request: Request, services: Services) -> tuple[RecentEvent, ...]:
 
     None either when they cannot be had now: the page is of use without them.
     """
-    cookie = request.headers.get("cookie")
     try:
-        known = services.kratos.whoami({"cookie": cookie}) if cookie else None
-        if known is None:
-            return ()
+        member = callers.of_session(services, request.headers).member
         with services.transaction() as session:
-            found = security_events.latest(session, known.identity.id, before=None, limit=_MOST)
+            found = security_events.latest(session, member.identity_id, before=None, limit=_MOST)
             return tuple(_told(event) for event in found)
+    except UnauthenticatedError:
+        return ()
     except (KleisError, SQLAlchemyError) as error:
         log.warning("events_not_shown", error=type(error).__name__)
         return ()
@@ -63,6 +63,8 @@ def _words(event: SecurityEvent) -> str:
         Kind.EMAIL_REVERTED: f"The address was changed back to {facts.get('to', '')}.",
         Kind.SECOND_FACTOR_ADDED: f"A second step was turned on: {factor}.",
         Kind.SECOND_FACTOR_REMOVED: f"A second step was turned off: {factor}.",
+        Kind.DEACTIVATED: "The account was deactivated.",
+        Kind.REACTIVATED: "The account was activated again.",
         Kind.CONNECTION_ADDED: "An account elsewhere was linked; it logs in here from now on.",
         Kind.CONNECTION_REMOVED: "The link to an account elsewhere was removed.",
         Kind.NEW_DEVICE: "A new device logged in.",

@@ -65,7 +65,7 @@ def styles() -> Response:
 def _who(request: Request, services: Services) -> tuple[str | None, str]:
     """Return the username of the browser's session and the member's status, by our own row."""
     cookie = request.headers.get("cookie", "")
-    kratos_session = services.kratos.whoami({"Cookie": cookie}) if cookie else None
+    kratos_session = services.session_check.whoami({"Cookie": cookie}) if cookie else None
     if kratos_session is None:
         return None, ""
     with services.transaction() as session:

@@ -1,6 +1,8 @@
 """Remembered decisions: what counts, for how long, and what an invalidation on its way does."""
 
 import uuid
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -36,6 +38,20 @@ def test_a_decision_is_remembered_until_it_is_too_old():
     timer.now += 0.1
     assert cache.get(check) is None
     assert len(cache) == 0
+
+
+def test_an_allow_is_never_remembered_beyond_the_end_that_it_names():
+    timer, clock = Timer(), Timer()
+    cache = DecisionCache(10, 30.0, timer, clock)
+    check = Check(ADA, "content.publish")
+    brief = replace(YES, until=datetime.fromtimestamp(clock.now + 5, UTC))
+    cache.put(check, brief, timer.now)
+    clock.now += 4.9
+    assert cache.get(check) == brief
+    clock.now += 0.1
+    assert cache.get(check) is None
+    cache.put(check, brief, timer.now)
+    assert cache.get(check) is None
 
 
 def test_a_subject_is_forgotten_and_others_are_not():

@@ -3,6 +3,7 @@
 import asyncio
 import time
 import uuid
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from aiohttp import web
@@ -16,6 +17,7 @@ CHECK = "/api/permissions/check"
 BATCH = "/api/permissions/batch-check"
 ADA = str(uuid.uuid4())
 BOB = str(uuid.uuid4())
+YES = {"allowed": True, "reason": "allowed", "epoch": "1.0"}
 
 
 @pytest.fixture
@@ -35,10 +37,11 @@ def make_client(issuer, timer):
 @pytest.fixture
 def client(make_client, issuer, timer):
     """A client that listens, some time after it began to."""
-    client = make_client()
+    # A poll may last longer than the leap of the timer: that is no silence.
+    client = make_client(wait=5)
     eventually(lambda: client._feed.is_heard)
     timer.ahead += SETTLE + 0.1
-    eventually(lambda: client._feed.is_heard)
+    assert client._feed.is_heard
     return client
 
 
@@ -141,6 +144,9 @@ def test_a_feed_that_is_refused_leaves_every_question_to_the_issuer(issuer, make
         lambda _: web.json_response({"allowed": True, "reason": "allowed"}, status=404),
         lambda _: web.json_response({"allowed": "true", "reason": "allowed", "epoch": "1"}),
         lambda _: web.json_response({"allowed": 1, "reason": "allowed", "epoch": "1"}),
+        lambda _: web.json_response(YES | {"until": "tomorrow"}),
+        lambda _: web.json_response(YES | {"until": "2026-11-25T18:00:00"}),
+        lambda _: web.json_response(YES | {"until": 1764093600}),
         lambda _: web.json_response({"allowed": True}),
         lambda _: web.json_response([True]),
         lambda _: web.Response(text="true"),
@@ -161,6 +167,21 @@ def test_anything_but_a_decision_is_a_denial_that_is_not_remembered(issuer, clie
         assert not client.check(ADA, "content.publish").allowed
     assert issuer.asked[CHECK] == 2
     assert [one.allowed for one in client.check_all([Check(ADA, "content.publish")])] == [False]
+
+
+def test_an_allow_is_asked_for_again_when_its_grant_is_over(issuer, client):
+    def ending(seconds: float):
+        until = datetime.now(UTC) + timedelta(seconds=seconds)
+        return lambda _: web.json_response(YES | {"until": until.isoformat()})
+
+    issuer.check_reply = ending(3600)
+    assert client.check(ADA, "content.publish").until > datetime.now(UTC)
+    assert client.check(ADA, "content.publish").allowed
+    assert issuer.asked[CHECK] == 1
+    issuer.check_reply = ending(-0.001)
+    assert client.check(BOB, "content.publish").allowed
+    assert client.check(BOB, "content.publish").allowed
+    assert issuer.asked[CHECK] == 3
 
 
 def test_a_stranger_is_denied_for_sure(issuer, client):

@@ -29,7 +29,7 @@ class Application(http.server.BaseHTTPRequestHandler):
     """Answers with what it was asked, as it came."""
 
     def do_GET(self) -> None:
-        body = json.dumps({"path": self.path, "headers": dict(self.headers)}).encode()
+        body = json.dumps({"path": self.path, "headers": self.headers.items()}).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -46,13 +46,26 @@ class Front:
     port: int
     stack: PrivateStack
 
-    def get(self, path: str, *, host: str = "app.example.test", **headers: str):
-        """Ask with the path exactly as given; return status, and the body where it is JSON."""
+    def get(
+        self,
+        path: str,
+        *,
+        host: str = "app.example.test",
+        raw: tuple[str, ...] = (),
+        **headers: str,
+    ):
+        """Ask with the path exactly as given; return status, and the body where it is JSON.
+
+        Args:
+            raw: Names of headers as they are, all with the value `eve`.
+        """
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=15)
         try:
             connection.putrequest("GET", path, skip_host=True)
             for name, value in {"Host": host, **headers}.items():
                 connection.putheader(name.replace("_", "-"), value)
+            for name in raw:
+                connection.putheader(name, "eve")
             connection.endheaders()
             answer = connection.getresponse()
             body = answer.read()
@@ -168,10 +181,39 @@ def test_whoever_may_is_let_through_by_name(front, member):
 
     assert status == 200
     assert seen["path"] == "/media/mine?size=2"
-    named = {name.lower(): value for name, value in seen["headers"].items()}
+    named = {name.lower(): value for name, value in seen["headers"]}
     assert named["x-kleis-subject"] == person.identity_id
     assert named["x-kleis-roles"] == "user"
     assert named["x-kleis-status"] == "active"
+
+
+SPELLINGS = (
+    "X-Kleis-Subject",
+    "x-kleis-roles",
+    "X_Kleis_Subject",
+    "x_kleis_subject",
+    "X-Kleis_Subject",
+    "X_Kleis-Roles",
+    "X_KLEIS_STATUS",
+    "X_Kleis_Context",
+)
+
+
+@pytest.mark.parametrize("path", ["/media/mine", "/assets/a.css"])
+def test_no_spelling_of_a_name_of_ours_comes_from_a_client(front, member, path):
+    _, token = member
+
+    status, seen = front.get(path, raw=SPELLINGS, X_Session_Token=token)
+
+    assert status == 200
+    as_read = [
+        (name.lower().replace("_", "-"), value)
+        for name, value in seen["headers"]
+        if name.lower().replace("_", "-").startswith("x-kleis-")
+    ]
+    assert "eve" not in [value for _, value in as_read]
+    names = [name for name, _ in as_read if name != "x-kleis-context"]
+    assert sorted(names) == ["x-kleis-roles", "x-kleis-status", "x-kleis-subject"]
 
 
 def test_whoever_may_not_is_refused_and_who_is_nobody_is_sent_to_log_in(front, member):
@@ -188,7 +230,7 @@ def test_what_is_public_needs_nobody(front):
     status, seen = front.get("/assets/a.css", X_Kleis_Subject="eve", X_Kleis_Roles="admin")
 
     assert status == 200
-    named = {name.lower(): value for name, value in seen["headers"].items()}
+    named = {name.lower(): value for name, value in seen["headers"]}
     assert (named["x-kleis-subject"], named["x-kleis-roles"]) == ("guest", "guest")
 
 

@@ -94,8 +94,17 @@ def test_it_opens_the_api_like_the_session_it_came_from(api, ada):
 
 
 def test_it_gives_no_further_tokens(api, ada):
-    """Else fifteen minutes would become seven days. Kratos, which is out of reach, is asked."""
-    assert api.post("/api/tokens", headers=ada.bearer).status_code == 503
+    """Else fifteen minutes would become seven days. Kratos, which is out of reach, is not asked."""
+    answer = api.post("/api/tokens", headers=ada.bearer)
+    assert answer.status_code == 403
+    assert answer.json()["type"] == "urn:kleis:problem:session_required"
+
+
+def test_beside_a_session_it_is_the_session_that_gives_tokens(api, ada):
+    """Kratos is asked about it, and is out of reach."""
+    for session in ({"Cookie": "ory_kratos_session=x"}, {"X-Session-Token": "x"}):
+        answer = api.post("/api/tokens", headers={**ada.bearer, **session})
+        assert answer.status_code == 503
 
 
 def test_a_token_never_outlives_its_session(services, ring, clock):

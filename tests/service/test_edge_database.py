@@ -5,7 +5,7 @@ import http.client
 import secrets
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -190,9 +190,24 @@ def test_one_writer_to_an_identity_at_a_time(edge, upstream, database):
     assert len([item for item in upstream.seen if item["method"] != "GET"]) == before
 
 
+def locks_held(database) -> int:
+    return count_locks(database, "granted")
+
+
+def count_locks(database, which: str) -> int:
+    counted = f"select count(*) from pg_locks where locktype = 'advisory' and {which}"
+    return database.execute(counted).fetchone()[0]
+
+
+def until(happened: Callable[[], bool], *, seconds: float = 5) -> None:
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def test_a_lock_is_held_while_kratos_is_asked_and_freed_after(edge, database):
     member = new_member(database, "active")
-    held = "select count(*) from pg_locks where locktype = 'advisory' and granted"
     answers = []
 
     def submit() -> None:
@@ -202,13 +217,12 @@ def test_a_lock_is_held_while_kratos_is_asked_and_freed_after(edge, database):
 
     thread = threading.Thread(target=submit)
     thread.start()
-    time.sleep(0.15)
-    during = database.execute(held).fetchone()[0]
+    until(lambda: locks_held(database) == 1)
+    assert not answers
     thread.join()
 
     assert answers[0].status == 200
-    assert during == 1
-    assert database.execute(held).fetchone()[0] == 0
+    assert locks_held(database) == 0
 
 
 def test_one_busy_identity_takes_no_connection_from_the_others(edge, database):
@@ -227,7 +241,7 @@ def test_one_busy_identity_takes_no_connection_from_the_others(edge, database):
     with locked(database, busy["X-Session-Token"]):
         for thread in waiting:
             thread.start()
-        time.sleep(0.2)
+        until(lambda: count_locks(database, "not granted") > 0)
         started = time.monotonic()
         answer = ask(edge, "POST", settings, headers=other | JSON, body=b"{}")
         took = time.monotonic() - started
@@ -238,23 +252,24 @@ def test_one_busy_identity_takes_no_connection_from_the_others(edge, database):
     assert took < 0.75
 
 
-def test_a_client_that_leaves_neither_frees_the_lock_early_nor_hides_the_outcome(edge, database):
+def test_a_client_that_leaves_neither_frees_the_lock_early_nor_hides_the_outcome(
+    edge, upstream, database
+):
     member = new_member(database, "active")
     flow_id = uuid4()
-    held = "select count(*) from pg_locks where locktype = 'advisory' and granted"
+    upstream.may_answer_settings.clear()
 
     for target in ("/self-service/settings", f"/self-service/registration?flow={flow_id}"):
+        before = len(upstream.seen)
         connection = http.client.HTTPConnection("127.0.0.1", edge)
         connection.request("POST", target, body=b"{}", headers=member | JSON)
-        time.sleep(0.1)
+        until(lambda: any(one["method"] == "POST" for one in upstream.seen[before:]))  # noqa: B023
         connection.close()
-    during = database.execute(held).fetchone()[0]
-    time.sleep(0.6)
-
-    assert during == 1
-    assert database.execute(held).fetchone()[0] == 0
-    known = database.execute("select state from flows where flow_id = %s", (flow_id,)).fetchone()
-    assert known == ("failed",)
+    known = "select state from flows where flow_id = %s"
+    until(lambda: database.execute(known, (flow_id,)).fetchone() == ("failed",))
+    assert locks_held(database) == 1
+    upstream.may_answer_settings.set()
+    until(lambda: locks_held(database) == 0)
 
 
 def test_a_settings_submit_without_a_session_needs_no_lock(edge):

@@ -4,7 +4,7 @@ import gzip
 import http.client
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 
 import pytest
 
@@ -38,21 +38,44 @@ def edge(upstream) -> Iterator[int]:
 # Abuse
 
 
-def test_polls_that_are_held_do_not_keep_others_from_the_service(upstream):
-    """The edge has 128 connections to one upstream; nobody has to say who it is to poll."""
+@contextmanager
+def polling(upstream, addresses) -> Iterator[int]:
+    """Hold a poll from each address, at an edge of its own; give its port."""
     before, polls = len(upstream.seen), []
-    with edge_running(settings_for(upstream.port, forward_timeout="PT30S")) as edge:
-        for _ in range(140):
+    settings = settings_for(upstream.port, forward_timeout="PT30S", trusted_proxies="127.0.0.0/8")
+    with edge_running(settings) as edge:
+        for address in addresses:
             polls.append(http.client.HTTPConnection("127.0.0.1", edge, timeout=15))
-            polls[-1].request("GET", POLL)
+            polls[-1].request("GET", POLL, headers={"X-Forwarded-For": address})
         try:
-            within(10, lambda: len(upstream.seen) >= before + 128)
-            assert ask(edge, "GET", "/api/me").status == 200
-            targets = [seen["target"] for seen in upstream.seen[before:]]
-            assert targets.count(POLL) == 64
+            # Those that are not held count as well: they are passed on without their wish.
+            within(10, lambda: len(upstream.seen) >= before + min(128, len(polls)))
+            yield edge
         finally:
             for poll in polls:
                 poll.close()
+
+
+def held_since(upstream, before: int) -> int:
+    return [seen["target"] for seen in upstream.seen[before:]].count(POLL)
+
+
+def test_polls_that_are_held_do_not_keep_others_from_the_service(upstream):
+    """The edge has 128 connections to one upstream; nobody has to say who it is to poll."""
+    before = len(upstream.seen)
+    with polling(upstream, [f"192.0.2.{number}" for number in range(140)]) as edge:
+        assert ask(edge, "GET", "/api/me").status == 200
+        assert held_since(upstream, before) == 64
+
+
+@pytest.mark.parametrize("one", ["192.0.2.7", "2001:db8:0:1::{}"])
+def test_one_client_does_not_take_the_places_of_all_who_poll(upstream, one):
+    before = len(upstream.seen)
+    mine = [one.format(f"{number:x}") for number in range(40)]
+    others = [f"198.51.100.{number}" for number in range(20)]
+
+    with polling(upstream, [*mine, *others]):
+        assert held_since(upstream, before) == 16 + 20
 
 
 def within(seconds, happened):
@@ -346,8 +369,10 @@ def test_a_client_that_leaves_ends_the_call_behind_it(upstream):
     with edge_running(settings_for(upstream.port, forward_timeout="PT20S")) as port:
         upstream.cancelled.clear()
         connection = http.client.HTTPConnection("127.0.0.1", port)
+        before = len(upstream.seen)
         connection.request("GET", "/slow")
-        time.sleep(0.3)
+        while len(upstream.seen) == before:
+            time.sleep(0.01)
         connection.close()
 
         assert upstream.cancelled.wait(2)

@@ -7,9 +7,10 @@ from uuid import uuid4
 import pytest
 
 from integration.db import epochs
+from integration.edge.decisions.epoch_feed import MOST_WAITING_EACH
 from tests.decision_stage import Stage, new_key
 from tests.edge_stage import ask
-from tests.service.test_decisions import stage_with
+from tests.service.test_decisions import stage_with, until
 
 EDGES = "00000000-0000-0000-0000-000000000000"
 
@@ -113,3 +114,32 @@ def test_only_a_key_that_may_ask_hears(stage):
 
     assert feed(stage, headers={}).status == 401
     assert feed(stage, headers=other).status == 403
+
+
+def test_one_key_does_not_hold_all_who_wait_and_one_too_many_is_answered_at_once(stage):
+    other = new_key(stage.services, "permissions:read")
+    cursor = feed(stage).json()["cursor"]
+    told = []
+    polls = [
+        threading.Thread(target=lambda: told.append(feed(stage, cursor, 12).json()["subjects"]))
+        for _ in range(MOST_WAITING_EACH + 4)
+    ]
+    for poll in polls:
+        poll.start()
+    until(lambda: len(told) == 4)
+
+    assert feed_takes(stage, cursor) < 0.5
+    assert feed_takes(stage, cursor, headers=other) >= 0.5
+
+    subject = str(uuid4())
+    stage.move(subject)
+    for poll in polls:
+        poll.join()
+    assert sorted(told) == [[]] * 4 + [[subject]] * MOST_WAITING_EACH
+    assert feed_takes(stage, feed(stage).json()["cursor"]) >= 0.5
+
+
+def feed_takes(stage: Stage, cursor: str, *, headers=None) -> float:
+    started = time.monotonic()
+    assert feed(stage, cursor, 0.5, headers=headers).status == 200
+    return time.monotonic() - started

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from uuid import UUID, uuid4
 
 import psycopg
@@ -11,6 +11,7 @@ import pytest
 
 from integration.db import epochs
 from integration.edge.database import Database
+from integration.edge.decisions.subjects import Subjects
 from integration.edge.epochs import Epochs
 
 Told = list[tuple[UUID, int, bool]]
@@ -130,6 +131,61 @@ def test_moves_at_once_all_count(services):
         thread.join()
     with services.transaction() as session:
         assert epochs.current(session, somebody) == len(threads)
+
+
+@pytest.fixture
+def put_back(services, database_url) -> Iterator[Callable[[], None]]:
+    """Puts the table back as a restored dump does; the other tests get theirs again."""
+
+    def restore() -> None:
+        with psycopg.connect(database_url) as connection:
+            connection.execute("ALTER TABLE subject_epochs RENAME TO of_before")
+            connection.execute("CREATE TABLE subject_epochs (LIKE of_before INCLUDING ALL)")
+            connection.execute("INSERT INTO subject_epochs SELECT * FROM of_before")
+
+    yield restore
+    with psycopg.connect(database_url) as connection:
+        connection.execute("DROP TABLE IF EXISTS of_before CASCADE")
+
+
+def test_an_edge_forgets_everything_when_the_database_was_put_back(services, put_back):
+    forgotten: list[bool] = []
+
+    async def work(ear: Epochs, _: Told) -> None:
+        ear.on_another_past(lambda: forgotten.append(ear.is_fresh))
+        await asyncio.to_thread(move, services, uuid4())
+        await ear.catch_up()
+        assert forgotten == []
+        await asyncio.to_thread(put_back)
+        await ear.catch_up()
+        assert len(forgotten) == 1
+        await ear.catch_up()
+        assert len(forgotten) == 1
+
+    listening(services.settings, work)
+
+
+def test_a_subject_is_looked_up_again_when_the_database_was_put_back(services, put_back):
+    somebody = uuid4()
+    move(services, somebody)
+
+    async def work() -> None:
+        database = Database(services.settings)
+        ear = Epochs(services.settings, database)
+        subjects = Subjects(database, ear)
+        await database.start()
+        await ear.start()
+        await ear.catch_up()
+        known = await subjects.of(str(somebody))
+        assert subjects.remembered(str(somebody)) is known
+        await asyncio.to_thread(put_back)
+        await ear.catch_up()
+        assert ear.is_fresh
+        assert subjects.remembered(str(somebody)) is None
+        await ear.close()
+        await database.close()
+
+    asyncio.run(work())
 
 
 def test_an_edge_that_cannot_look_is_not_fresh(services):

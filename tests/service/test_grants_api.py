@@ -1,13 +1,15 @@
 """The admin API of permissions, roles, grants and their audit log, on a real database."""
 
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
-from integration.authority import elevations, grants, permissions
+from integration.authority import catalogue, elevations, grants, permissions
 from integration.authority.admins import THE_OPERATOR, Admin
 from integration.authority.grants import Rules
 from integration.db import api_keys, authority_audit, epochs
@@ -21,6 +23,7 @@ from policies.authority import Role
 from policies.elevations import ElevationState
 from policies.grants import Wish
 from policies.lifecycle import Actor, Trigger
+from policies.permissions import Permission
 from policies.registration import RegistrationAttempt, new_member
 
 GRANTS = "/api/admin/grants"
@@ -122,6 +125,7 @@ def effects_of(services, member):
         ("PUT", f"/api/admin/members/{uuid4()}/role"),
         ("GET", "/api/admin/permissions"),
         ("POST", "/api/admin/permissions"),
+        ("DELETE", "/api/admin/permissions/invoices.pay"),
         ("GET", "/api/admin/elevations"),
         ("POST", f"/api/admin/elevations/{uuid4()}/approve"),
         ("POST", f"/api/admin/elevations/{uuid4()}/deny"),
@@ -215,6 +219,21 @@ def test_the_same_idempotency_key_is_the_same_grant(services, key, join):
     assert len(audit_of(services, member)) == 1
 
 
+def test_the_same_idempotency_key_is_the_same_grant_also_once_its_end_was_moved(key, join, clock):
+    member, call = join(), key("permissions:write")
+    headers = {"Idempotency-Key": "abc"}
+    asked = wish(member, expires_at=(clock.now + HOUR).isoformat())
+    first = call("POST", GRANTS, json=asked, headers=headers).json()
+    end = {"expires_at": (clock.now + 2 * HOUR).isoformat()}
+    renewed = call("PATCH", f"{GRANTS}/{first['id']}", json=end).json()
+
+    again = call("POST", GRANTS, json=asked, headers=headers)
+
+    assert (again.status_code, again.json()) == (201, renewed)
+    other = call("POST", GRANTS, json=asked | end, headers=headers)
+    assert kind(other) == "idempotency_key_reused"
+
+
 def test_many_who_grant_the_same_at_once_make_one_grant(services, join):
     member = join()
 
@@ -257,6 +276,17 @@ def test_a_revoked_grant_counts_no_more_and_is_revoked_once(services, key, join,
     assert [entry.action for entry in entries] == ["grant.revoked", "grant.created"]
     assert entries[0].reason == "done"
     assert call("DELETE", f"{GRANTS}/{uuid4()}").status_code == 404
+
+
+def test_an_end_that_the_database_reads_and_nobody_else_is_refused(services, key, join):
+    member, call = join(), key("permissions:write")
+    made = call("POST", GRANTS, json=wish(member)).json()
+    for end in ("9999-12-31T23:59:59-12:00", "9999-12-31T23:59:59Z"):
+        new = wish(join(), expires_at=end)
+        assert kind(call("POST", GRANTS, json=new)) == "expiry_too_far"
+        renewed = call("PATCH", f"{GRANTS}/{made['id']}", json={"expires_at": end})
+        assert kind(renewed) == "expiry_too_far"
+    assert call("GET", GRANTS).status_code == 200
 
 
 def test_a_renewal_moves_the_end_and_a_grant_that_ended_has_none(services, key, join, clock):
@@ -480,6 +510,97 @@ def test_an_added_permission_is_held_by_its_role(services, key, join, clock):
     with services.transaction() as session:
         assert "invoices.pay" in permissions.names_of(session, creator, clock.now)
         assert "invoices.pay" not in permissions.names_of(session, user, clock.now)
+
+
+def test_a_removed_permission_is_nobodys_and_can_be_added_anew(services, key, join, clock):
+    creator, call = join(Role.CREATOR), key("permissions:write")
+    new = {"name": "invoices.pay", "lowest_role": "creator"}
+    call("POST", "/api/admin/permissions", json=new)
+    path = "/api/admin/permissions/invoices.pay"
+
+    assert call("DELETE", path, params={"reason": "no invoices"}).status_code == 204
+
+    assert call("DELETE", path).status_code == 404
+    listed = call("GET", "/api/admin/permissions").json()["items"]
+    assert "invoices.pay" not in [item["name"] for item in listed]
+    assert kind(call("POST", GRANTS, json=wish(join(), "invoices.pay"))) == "permission_unknown"
+    with services.transaction() as session:
+        assert "invoices.pay" not in permissions.names_of(session, creator, clock.now)
+        (noted,) = authority_audit.page(
+            session, Filter(action="permission.removed"), before_id=None, limit=9
+        )
+    assert (noted.before["name"], noted.before["lowest_role"]) == ("invoices.pay", "creator")
+    assert noted.reason == "no invoices"
+    assert call("POST", "/api/admin/permissions", json=new).status_code == 201
+
+
+def test_what_is_granted_or_not_of_the_application_is_not_removed(services, key, join):
+    call = key("permissions:write")
+    for name in ("invoices.pay", "invoices.see", "orders.pay"):
+        call("POST", "/api/admin/permissions", json={"name": name})
+    direct = give(services, THE_OPERATOR, join(), "invoices.pay").id
+    wide = give(services, THE_OPERATOR, join(), "orders.*").id
+
+    def remove(name):
+        return call("DELETE", f"/api/admin/permissions/{name}")
+
+    assert kind(remove("invoices.pay")) == "permission_granted"
+    # The last one below a wildcard that somebody has.
+    assert kind(remove("orders.pay")) == "permission_granted"
+    for name in ("content.publish", "roles.write", "orders.*", "*", "nothing.such"):
+        assert remove(name).status_code == 404
+    assert remove("invoices.see").status_code == 204
+    for grant_id, name in ((direct, "invoices.pay"), (wide, "orders.pay")):
+        assert call("DELETE", f"{GRANTS}/{grant_id}").status_code == 204
+        assert remove(name).status_code == 204
+
+
+def test_a_grant_and_a_removal_at_once_do_not_both_happen(services, join):
+    add_permission(services, "invoices.pay")
+    subject, granted = join(), threading.Event()
+
+    def remove() -> str:
+        granted.wait(5)
+        try:
+            with services.transaction() as session:
+                catalogue.remove(
+                    session, THE_OPERATOR, "invoices.pay", reason="", now=services.now()
+                )
+        except KleisError as error:
+            return error.problem
+        return "removed"
+
+    with ThreadPoolExecutor(1) as pool:
+        removing = pool.submit(remove)
+        with services.transaction() as session:
+            wanted = Wish("invoices.pay", None, "on call")
+            grants.grant(session, THE_OPERATOR, subject, wanted, rules=NO_RULES, now=services.now())
+            granted.set()
+            until_it_waits(services)
+        assert removing.result(10) == "permission_granted"
+
+
+def add_permission(services, name):
+    with services.transaction() as session:
+        catalogue.add(session, THE_OPERATOR, Permission(name), now=services.now())
+
+
+def until_it_waits(services):
+    """Return when some transaction waits for another one."""
+    deadline = time.monotonic() + 5
+    with services.transaction() as session:
+        while not session.scalar(text("select 1 from pg_locks where not granted")):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+
+def test_a_member_removes_only_what_it_holds(services, join):
+    add_permission(services, "invoices.pay")
+    with pytest.raises(KleisError) as refused, services.transaction() as session:
+        catalogue.remove(
+            session, as_member(join(Role.MODERATOR)), "invoices.pay", reason="", now=services.now()
+        )
+    assert refused.value.problem == "permission_not_held"
 
 
 # Elevations.

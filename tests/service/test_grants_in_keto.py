@@ -134,6 +134,41 @@ def test_keto_and_our_tables_agree_on_the_applications_permissions_at_every_dept
         assert dict(zip(names, answers, strict=True)) == expected
 
 
+def test_keto_forgets_a_removed_permission_and_nothing_else(told, own_keto):
+    names = ("gone.one", "gone.two", "stays.one")
+    with told.transaction() as session:
+        for name in names:
+            catalogue.add(session, THE_OPERATOR, Permission(name, "", Role.CREATOR), now=told.now())
+    catalogue.sync(told)
+    creator = join(told, Role.CREATOR)
+    # What a service wrote itself stays, and opens nothing any more.
+    other = join(told)
+    own_keto.insert(
+        {
+            "namespace": "Permission",
+            "object": "gone.one",
+            "relation": "granted",
+            "subject_id": str(other),
+        }
+    )
+    asked = [question(name, creator) for name in names] + [question("gone.one", other)]
+    assert own_keto.all_allowed(asked) == [True] * 4
+
+    with told.transaction() as session:
+        catalogue.remove(session, THE_OPERATOR, "gone.one", reason="", now=told.now())
+        catalogue.remove(session, THE_OPERATOR, "gone.two", reason="", now=told.now())
+    removed = catalogue.sync(told)
+
+    assert {item.permission for item in removed} == {"gone.one", "gone.two", "gone.*"}
+    assert own_keto.all_allowed(asked) == [False, False, True, False]
+    assert catalogue.sync(told) == frozenset()
+    with told.transaction() as session:
+        catalogue.add(session, THE_OPERATOR, Permission("gone.two", "", Role.USER), now=told.now())
+    catalogue.sync(told)
+    assert own_keto.all_allowed(asked[:3]) == [False, True, True]
+    assert catalogue.lacking(told) == frozenset()
+
+
 def test_seeding_twice_writes_nothing_twice(told, own_keto):
     assert catalogue.sync(told) == frozenset()
     found = own_keto.listed(namespace="Permission")

@@ -2,15 +2,16 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from bs4 import BeautifulSoup
 
-from integration.db import mailbox, members
+from integration.db import mailbox, member_sessions, members, security_events
 from integration.settings import Settings
 from policies.lifecycle import Status
 from policies.registration import RegistrationAttempt, new_member
+from policies.security_events import Kind
 from tests.kratos_double import KratosDouble, serving
 
 COOKIE = {"cookie": "ory_kratos_session=x"}
@@ -73,6 +74,31 @@ def test_the_start_page_says_who_somebody_is_and_how_the_account_stands(
     assert page.find("a", href="/logout")
     assert not page.find("a", href="/login")
     assert kratos.asked == [("/sessions/whoami", {}, COOKIE["cookie"])]
+
+
+@pytest.mark.parametrize("path", ["/account/settings", "/account/security"])
+def test_a_session_that_ended_with_us_is_shown_nothing_of_the_account(
+    api, somebody, kratos, services, clock, traits, path
+):
+    """Kratos hears of the end a moment later: until then it would still show its form."""
+    somebody(Status.ACTIVE)
+    whoami = kratos.answers["/sessions/whoami"][1]
+    kratos.recorded("settings", "settings")
+    identity_id = UUID(whoami["identity"]["id"])
+    page = f"{path}?flow={kratos.answers['/self-service/settings/flows'][1]['id']}"
+    with services.transaction() as session:
+        security_events.record(
+            session, identity_id, Kind.EMAIL_CHANGE_ASKED, {"email": "new@example.test"}, clock()
+        )
+    assert api.get(page, headers=COOKIE).status_code == 200
+    with services.transaction() as session:
+        member_sessions.end_all(session, identity_id, reason="revoked", now=clock())
+
+    answer = api.get(page, headers=COOKIE, follow_redirects=False)
+
+    assert answer.status_code == 303
+    assert "/self-service/login/browser" in answer.headers["location"]
+    assert "new@example.test" not in answer.text
 
 
 def test_the_start_page_calls_nobody_by_name_who_is_not_logged_in(api):

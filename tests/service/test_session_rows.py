@@ -1,13 +1,19 @@
 """Sessions are written down as they begin and end, whatever is down meanwhile."""
 
+import asyncio
 import json
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 
+from integration.edge.sessions.rows import Beginning, SessionRows
+from integration.services import make_services
+from integration.tasks.deliver import deliver
 from tests.edge_postgres import Server
 from tests.edge_stage import ask, edge_running, settings_for, upstream_running
 from tests.session_upstream import Sessions, new_member, session_id
@@ -119,6 +125,64 @@ def test_a_logout_that_cannot_be_written_is_not_confirmed_and_written_later(
     assert within(10, lambda: row(server, member)["end_reason"]) == "logout"
 
 
+def log_out(edge: int, member: str) -> int:
+    body = json.dumps({"session_token": member}).encode()
+    return ask(edge, "DELETE", LOGOUT, headers=JSON, body=body).status
+
+
+def was_asked_to_log_out(kratos: Sessions, member: str) -> bool:
+    return any(member.encode() in seen["body"] for seen in kratos.seen if LOGOUT in seen["target"])
+
+
+@pytest.fixture
+def broken(kratos) -> Iterator[Sessions]:
+    """Kratos, whose faults are gone after the test."""
+    yield kratos
+    kratos.broken = kratos.loses_answers = False
+
+
+def test_while_kratos_cannot_say_whose_session_it_is_nothing_is_ended(edge, broken, member, server):
+    """Else it would end there and live on with us, refresh tokens and all."""
+    assert _is_good(edge, member)
+    broken.broken = True
+    assert log_out(edge, member) == 503
+    assert not was_asked_to_log_out(broken, member)
+    broken.broken = False
+    assert log_out(edge, member) == 204
+    assert row(server, member)["end_reason"] == "logout"
+
+
+def test_a_logout_whose_answer_gets_lost_has_ended_with_us_too(edge, broken, member, server):
+    assert _is_good(edge, member)
+    broken.loses_answers = True
+    assert log_out(edge, member) >= 500
+    assert row(server, member)["end_reason"] == "logout"
+
+
+def test_what_an_edge_that_died_left_undone_a_worker_does(edge, kratos, member, server):
+    """Kratos has ended it; whoever was to write that down is gone."""
+    another = new_member(server)
+    for each in (member, another):
+        assert _is_good(edge, each)
+        assert log_out(edge, each) == 204
+    services = make_services(settings_for(kratos.port, database_url=server.url))
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute("update member_sessions set ended_at = null, end_reason = ''")
+        effects = connection.execute(
+            "select id, identity_id, due_at > now() + interval '1 minute' from outbox"
+            " where kind = 'follow_sessions' and done_at is null"
+        ).fetchall()
+    kratos.changed[another] = {}  # this one lives on at Kratos
+    followed = [effect for effect, identity, _ in effects if str(identity) in (member, another)]
+    assert all(is_late for _, _, is_late in effects)
+    try:
+        assert [deliver(services, effect) for effect in followed] == [True, True]
+    finally:
+        services.close()
+    assert row(server, member)["end_reason"] == "logout"
+    assert row(server, another)["ended_at"] is None
+
+
 def test_a_login_does_not_wait_for_postgresql(edge, kratos, member, server):
     by_provider(kratos, member)
     target = f"/sessions/token-exchange?init_code={member}&return_to_code=x"
@@ -136,3 +200,43 @@ def test_a_login_does_not_wait_for_postgresql(edge, kratos, member, server):
 def _is_good(edge: int, member: str) -> bool:
     answer = ask(edge, "GET", "/sessions/whoami", headers={"X-Session-Token": member})
     return answer.status == 200
+
+
+class InTransaction:
+    """Runs an edge's statements in a transaction that is still open."""
+
+    def __init__(self, connection: psycopg.AsyncConnection) -> None:
+        self._connection = connection
+
+    async def rows(self, statement: str, values: Any) -> list[tuple[Any, ...]]:
+        cursor = await self._connection.execute(statement.encode(), values)
+        return await cursor.fetchall()
+
+
+def test_the_row_of_a_login_does_not_wait_for_the_disk_and_nothing_else_does_so(member, server):
+    now = datetime.now(UTC)
+    new = Beginning(
+        session_id=uuid4(),
+        identity_id=UUID(member),
+        authenticated_at=now,
+        expires_at=now + timedelta(days=7),
+        methods=("password",),
+        aal="aal1",
+        device_id=None,
+        address="192.0.2.1",
+        user_agent="",
+        country="",
+        hold=None,
+        releases=False,
+    )
+
+    async def waits_for_the_disk() -> list[str]:
+        shown = []
+        async with await psycopg.AsyncConnection.connect(server.url) as connection:
+            async with connection.transaction():
+                await SessionRows(InTransaction(connection)).begin(new)
+                shown += await InTransaction(connection).rows("SHOW synchronous_commit", ())
+            shown += await InTransaction(connection).rows("SHOW synchronous_commit", ())
+        return [row[0] for row in shown]
+
+    assert asyncio.run(waits_for_the_disk()) == ["off", "on"]

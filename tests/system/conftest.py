@@ -166,6 +166,20 @@ def another_person(people: Callable[[], Person]) -> Person:
 
 
 @pytest.fixture
+def clients(stack: Any) -> Iterator[Callable[..., Any]]:
+    """Return a function that makes a client of a kind (`tests/session_clients.py`) for a person."""
+    made: list[Any] = []
+
+    def make(kind: type, whose: Any, **more: Any) -> Any:
+        made.append(kind(stack, whose, **more))
+        return made[-1]
+
+    yield make
+    for client in made:
+        client.close()
+
+
+@pytest.fixture
 def permissions(stack: Any) -> Iterator[PermissionApi]:
     """Keto's questions, asked by an unmodified SDK with the stack's key."""
     client = ory_client.ApiClient(ory_client.Configuration(host=stack.edge_url))

@@ -67,6 +67,7 @@ def test_a_suspension_is_in_every_answer_at_once(stack, member, admin):
         "allowed": False,
         "reason": "gate_closed",
         "epoch": explained["epoch"],
+        "until": None,
     }
     assert (explained["allowed"], explained["paths"]) == (False, [])
     assert (listed["status"], listed["permissions"]) == ("suspended", [])

@@ -260,6 +260,28 @@ def test_the_old_address_takes_a_change_back_and_everybody_is_out(
     assert member.me(member.log_in()).status_code == 200
 
 
+def test_a_link_used_again_while_it_is_under_way_does_nothing_more(
+    member, token, admin, eventually, api
+):
+    """Kratos was slow, so that the change is still being taken back when the owner is in again."""
+    change(member.stack, member, token, eventually)
+    ticket = ticket_to(member.stack, member.email, "was changed", eventually)
+    api().post("/api/me/email/revert", json={"ticket": ticket})
+    member.password = recover(api(), member.stack, member, eventually)
+    session = member.log_in()
+    with psycopg.connect(member.stack.database_url) as connection:
+        connection.execute(
+            "update email_changes set state = 'reverting' where identity_id = %s",
+            (member.identity_id,),
+        )
+
+    again = api().post("/api/me/email/revert", json={"ticket": ticket})
+
+    assert (again.status_code, again.json()) == (200, {"state": "reverting"})
+    assert member.me(session).status_code == 200
+    assert member.me(member.log_in()).status_code == 200
+
+
 def recover(client: httpx.Client, stack: Any, person: Any, eventually: Any) -> str:
     """Get back in by a code, set a new password and return it."""
     with client:

@@ -401,3 +401,17 @@ def test_a_member_who_is_suspended_loses_the_admin_api_at_once(stack, member, ad
         state = [{"op": "replace", "path": "/state", "value": "inactive"}]
         admin.patch(f"/admin/identities/{member.identity_id}", json=state).raise_for_status()
         assert client.get("/api/admin/grants").status_code in (401, 403)
+
+
+def test_an_application_adds_a_permission_and_removes_it(stack, member, permissions, eventually):
+    added = stack.run("permission", "add", "invoices.pay", "--role", "user")
+    assert added.returncode == 0, added.stderr
+    eventually(lambda: allowed(permissions, member, "invoices.pay"))
+
+    removed = stack.run("permission", "remove", "invoices.pay", "--reason", "no invoices")
+
+    assert removed.stdout == "invoices.pay is removed\n", removed.stderr
+    assert not allowed(permissions, member, "invoices.pay")
+    again = stack.run("permission", "remove", "invoices.pay")
+    assert again.returncode != 0
+    assert "no permission of this name" in again.stderr

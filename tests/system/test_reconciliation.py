@@ -8,6 +8,8 @@ import httpx
 import psycopg
 import pytest
 
+from tests.session_clients import Native, enroll_totp, totp
+
 
 @pytest.fixture
 def member(person, permissions, eventually):
@@ -138,6 +140,48 @@ def test_sessions_of_somebody_who_may_have_none_end(stack, member):
     # The address is proven, so that it is the state that is repaired here.
     assert "ActivateMember" in repairs_of(doctor(stack, "--repair"), member, "repaired")
     assert member.me(token).status_code == 200
+
+
+def test_a_second_factor_that_was_forgotten_is_asked_for_again(stack, member):
+    """As after the hook of an enrolment was lost."""
+    app = Native(stack, member)
+    app.log_in()
+    secret = enroll_totp(app)
+    execute(stack, "update members set second_factor = false where identity_id = %s", member)
+    assert repairs_of(doctor(stack), member) == ["RepairSecondFactor"]
+
+    doctor(stack, "--repair")
+
+    assert repairs_of(doctor(stack), member) == []
+    fresh = Native(stack, member)
+    fresh.log_in()
+    assert fresh.whoami() == 403
+    given = fresh.submit(fresh.start("login", aal="aal2"), method="totp", totp_code=totp(secret))
+    assert (given.status_code, fresh.whoami()) == (200, 200)
+    app.close()
+    fresh.close()
+
+
+def test_a_second_factor_that_is_gone_is_not_asked_for_any_more(stack, member):
+    """As after somebody removed it at Kratos' own port: nobody could give it, so nobody got in."""
+    app = Native(stack, member)
+    app.log_in()
+    enroll_totp(app)
+    port = stack.environ["KLEIS_PORT_KRATOS_ADMIN"]
+    path = f"/admin/identities/{member.identity_id}/credentials/totp"
+    removed = httpx.delete(f"http://127.0.0.1:{port}{path}", trust_env=False)
+    assert removed.status_code == 204
+    fresh = Native(stack, member)
+    fresh.log_in()
+    assert fresh.whoami() == 403
+
+    assert repairs_of(doctor(stack, "--repair"), member, "repaired") == ["RepairSecondFactor"]
+
+    other = Native(stack, member)
+    other.log_in()
+    assert other.whoami() == 200
+    for client in (app, fresh, other):
+        client.close()
 
 
 def test_the_command_for_operators_shows_a_member_and_its_history(stack, member):

@@ -1,7 +1,6 @@
 """Sessions on real Kratos: written down as they begin, gone everywhere as they end."""
 
 import secrets
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -14,20 +13,6 @@ from integration.limits.devices import COOKIE, Devices
 from tests.session_clients import WHOAMI, Native, Spa, rows
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
-
-
-@pytest.fixture
-def clients(stack) -> Iterator[Callable[..., Any]]:
-    """Return a function that makes a client of a kind for a person."""
-    made: list[Any] = []
-
-    def make(kind: type, whose: Any, **more: Any) -> Any:
-        made.append(kind(stack, whose, **more))
-        return made[-1]
-
-    yield make
-    for client in made:
-        client.close()
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The page of sessions: works without scripts, and for nobody but its member."""
 
-from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -17,19 +16,6 @@ def member(person) -> Any:
     person.register()
     person.verify()
     return person
-
-
-@pytest.fixture
-def clients(stack) -> Iterator[Callable[..., Any]]:
-    made: list[Any] = []
-
-    def make(kind: type, whose: Any, **more: Any) -> Any:
-        made.append(kind(stack, whose, **more))
-        return made[-1]
-
-    yield make
-    for client in made:
-        client.close()
 
 
 @pytest.fixture

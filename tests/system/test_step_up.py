@@ -1,6 +1,5 @@
 """Second factors on real Kratos: held sessions are good for nothing, unmodified clients go on."""
 
-from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -30,20 +29,6 @@ from tests.session_clients import (
 )
 
 READS = (WHOAMI, "/sessions", "/self-service/settings/{kind}")
-
-
-@pytest.fixture
-def clients(stack) -> Iterator[Callable[..., Any]]:
-    """Return a function that makes a client of a kind for a person."""
-    made: list[Any] = []
-
-    def make(kind: type, whose: Any, **more: Any) -> Any:
-        made.append(kind(stack, whose, **more))
-        return made[-1]
-
-    yield make
-    for client in made:
-        client.close()
 
 
 @pytest.fixture

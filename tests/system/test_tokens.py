@@ -242,8 +242,8 @@ def test_a_suspended_member_learns_what_to_do_with_the_right_password_alone(
     [step] = answer.json()["next"]
     secret, now = secret_of(stack), _now()
     assert step["action"] == "appeal"
-    whose = member_tickets.read(secret, "appeal", step["ticket"], now=now)
-    assert whose == UUID(member.identity_id)
+    read = member_tickets.read(secret, "appeal", step["ticket"], now=now)
+    assert read.identity_id == UUID(member.identity_id)
     assert member_tickets.read(secret, "reactivate", step["ticket"], now=now) is None
     wrong = app.log_in(member.email, "Wrong-password-1")
     assert (wrong.status_code, code_of(wrong)) == (401, "invalid_credentials")

@@ -18,7 +18,7 @@ from policies.access_claims import (
 NOW = datetime(2026, 11, 25, 12, 0, 0, 700_000, tzinfo=UTC)
 
 
-def claims(**changes):
+def claims(idle_timeout=None, **changes):
     values = {
         "identity_id": "i",
         "session_id": "s",
@@ -37,6 +37,7 @@ def claims(**changes):
         token_id="t",
         now=NOW,
         lifetime=timedelta(minutes=15),
+        idle_timeout=idle_timeout,
     )
 
 
@@ -59,6 +60,12 @@ def test_it_never_ends_after_its_session_nor_later_than_it_may(seconds):
     said = claims(session_expires_at=NOW + timedelta(seconds=seconds))
     assert said["exp"] <= (NOW + timedelta(seconds=seconds)).timestamp()
     assert said["exp"] - NOW.timestamp() <= 900
+
+
+@given(st.integers(1, 3600))
+def test_it_never_ends_after_its_session_would_be_idle(seconds):
+    said = claims(idle_timeout=timedelta(seconds=seconds))
+    assert said["exp"] == int((NOW + timedelta(seconds=min(seconds, 900))).timestamp())
 
 
 def test_methods_are_told_once_each_in_order():

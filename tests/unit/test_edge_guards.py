@@ -8,7 +8,8 @@ import pytest
 
 from integration.edge.asgi import Answer
 from integration.edge.bodies import RequestBody
-from integration.edge.flows.guards import GuardChain, Submit
+from integration.edge.flows.guards import GuardChain, SideBySide, Submit
+from integration.edge.flows.outcome_reader import OutcomeReader
 from integration.edge.problems import Refusal, RefusedError, page, problem
 from integration.edge.requests import Request
 
@@ -79,6 +80,67 @@ def test_guards_learn_that_nobody_answered():
     with pytest.raises(RefusedError):
         run(GuardChain([Recorder("a", log)]), log, None)
     assert log == ["before a", "kratos", "after a None"]
+
+
+class Slow(Recorder):
+    """A guard that is told, and waits for the other to be told too."""
+
+    def __init__(self, name: str, log: list, met: asyncio.Barrier) -> None:
+        super().__init__(name, log)
+        self._met = met
+
+    async def after(self, submit: Submit, answer: Answer | None) -> None:
+        async with asyncio.timeout(5):
+            await self._met.wait()
+        await super().after(submit, answer)
+
+
+def test_guards_side_by_side_do_not_wait_for_each_other():
+    log: list[str] = []
+    met = asyncio.Barrier(2)
+    together = SideBySide(Slow("row", log, met), Slow("limits", log, met))
+
+    assert run(GuardChain([Recorder("log", log), together]), log) is OK
+    assert log[:4] == ["before log", "before row", "before limits", "kratos"]
+    assert sorted(log[4:6]) == ["after limits 200", "after row 200"]
+    assert log[6:] == ["after log 200"]
+
+
+def test_a_guard_that_refuses_is_not_told_and_what_stands_before_it_is():
+    log: list[str] = []
+    together = SideBySide(Recorder("row", log), Recorder("limits", log, NO), Recorder("x", log))
+
+    with pytest.raises(RefusedError):
+        run(GuardChain([together]), log)
+    assert log == ["before row", "before limits", "after row None"]
+
+
+class Upstream:
+    """Counts how often it is asked for the flow that a form is sent back to."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def fetch(self, *_: object) -> Answer:
+        self.asked += 1
+        await asyncio.sleep(0)
+        messages = [{"id": 4000006, "type": "error", "text": "no"}]
+        return Answer(200, [], json.dumps({"ui": {"messages": messages}}).encode())
+
+
+def test_guards_that_ask_at_once_share_one_look_at_the_outcome():
+    upstream = Upstream()
+    reader, sent = OutcomeReader(upstream), submit()
+    back = Answer(303, [(b"location", f"http://x/login?flow={ID}".encode())], b"")
+
+    async def both() -> list:
+        return await asyncio.gather(reader.of(sent, back), reader.of(sent, back))
+
+    first, second = asyncio.run(both())
+
+    assert first is second
+    assert first.outcome == "wrong_credentials"
+    assert upstream.asked == 1
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Who may be granted what: eligibility, duties, ends, and no escalation."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
@@ -16,6 +16,7 @@ from policies.authority import (
 )
 from policies.decisions import Allow, Deny, SendMail, SyncAuthority
 from policies.grants import (
+    LONGEST,
     Candidate,
     Granter,
     Holding,
@@ -94,6 +95,20 @@ def test_what_does_not_exist_cannot_be_granted():
 @pytest.mark.parametrize("late", [timedelta(0), HOUR, timedelta(days=9999)])
 def test_an_end_lies_in_the_future(late):
     assert codes(decide(expires_at=NOW - late)) == {"expiry_past"}
+
+
+@pytest.mark.parametrize("zone", [UTC, timezone(timedelta(hours=-12))])
+def test_an_end_is_one_that_everybody_can_read(zone):
+    latest = datetime(9999, 12, 31, 23, 59, 59, tzinfo=zone)
+    assert codes(decide(expires_at=latest)) == {"expiry_too_far"}
+    assert codes(decide(expires_at=NOW + LONGEST)) == set()
+
+
+def test_the_mail_names_the_end_in_the_time_it_says():
+    there = (NOW + HOUR).astimezone(timezone(timedelta(hours=5)))
+    decision = decide(expires_at=there)
+    mail = next(effect for effect in decision.effects if isinstance(effect, SendMail))
+    assert dict(mail.facts)["until"] == "01 May 2026, 13:00 UTC"
 
 
 @pytest.mark.parametrize("reason", ["", " ", "\n\t"])

@@ -1,6 +1,7 @@
 """Names of permissions, what covers what, and which role has which."""
 
 import itertools
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -20,6 +21,7 @@ from policies.permissions import (
     catalogue_tuples,
     check_name,
     covering,
+    end_of,
     existing,
     is_administrative,
     permissions_of,
@@ -208,3 +210,28 @@ def test_nobody_adds_what_would_be_beyond_oneself():
     assert codes(decide_addition(new, creator, existing([]))) == {"permission_not_held"}
     admin = Granter("x", (Holding("*"),))
     assert isinstance(decide_addition(new, admin, existing([])), Allow)
+
+
+@pytest.mark.parametrize("new", [Permission("content.*", "", Role.USER), Permission("new.one")])
+def test_nobody_adds_for_ever_what_is_held_for_a_while(new):
+    until = datetime(2026, 5, 1, tzinfo=UTC)
+    elevated = Granter("x", (Holding("permissions.write"), Holding("*", until)))
+    assert codes(decide_addition(new, elevated, existing([]))) == {"permission_not_held"}
+
+
+@pytest.mark.parametrize(
+    ("name", "role", "granted", "end"),
+    [
+        ("content.publish", "user", {"content.publish": 5.0}, 5.0),
+        ("content.publish", "user", {"content.*": 5.0}, 5.0),
+        ("content.publish", "user", {"content.publish": 5.0, "content.*": 9.0, "*": 7.0}, 9.0),
+        ("content.publish", "user", {"content.publish": 5.0, "content.*": None}, None),
+        ("content.publish", "user", {"channels.create": 5.0}, None),
+        ("content.*", "user", {"content.publish": 5.0}, None),
+        ("content.publish", "creator", {"content.publish": 5.0}, None),
+        ("invoices.pay", "admin", {"invoices.pay": 5.0}, None),
+        ("content.publish", None, {"content.publish": 5.0}, 5.0),
+    ],
+)
+def test_an_allow_ends_with_the_last_grant_that_gives_it(name, role, granted, end):
+    assert end_of(name, role, granted) == end

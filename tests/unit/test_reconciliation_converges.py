@@ -33,6 +33,7 @@ from policies.reconciliation import (
     Repair,
     RepairAuthority,
     RepairIdentity,
+    RepairSecondFactor,
     RepairSessions,
     SuspendMember,
     decide_repairs,
@@ -70,6 +71,12 @@ class World:
                 self.facts = replace(self.facts, tuples=wanted)
             case RepairSessions():
                 self.facts = replace(self.facts, sessions=False)
+            case RepairSecondFactor():
+                assert self.facts.identity is not None
+                assert self.facts.member is not None
+                has = self.facts.identity.has_second_factor
+                member = replace(self.facts.member, second_factor=has)
+                self.facts = replace(self.facts, member=member)
             case RepairIdentity(enabled):
                 self._tell_kratos(enabled=enabled)
             case _:
@@ -125,8 +132,9 @@ IDENTITIES = st.builds(
     age=st.sampled_from([timedelta(0), GRACE, HOUR]),
     metadata_status=st.none() | st.sampled_from([*map(str, Status), "odd"]),
     metadata_role=st.none() | st.sampled_from([*map(str, Role), "odd"]),
+    has_second_factor=st.booleans(),
 )
-MEMBERS = st.builds(MemberFacts, st.sampled_from(Status), st.sampled_from(Role))
+MEMBERS = st.builds(MemberFacts, st.sampled_from(Status), st.sampled_from(Role), st.booleans())
 TUPLES = st.frozensets(
     st.sampled_from(
         [

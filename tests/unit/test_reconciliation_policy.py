@@ -29,6 +29,7 @@ from policies.reconciliation import (
     Repair,
     RepairAuthority,
     RepairIdentity,
+    RepairSecondFactor,
     RepairSessions,
     SuspendMember,
     decide_repairs,
@@ -110,6 +111,18 @@ CASES: dict[str, tuple[Facts, tuple[Repair, ...]]] = {
     "a new address that nobody told us of": (
         with_identity(ACTIVE, address_waits=True),
         (FinishEmailChange(),),
+    ),
+    "a second factor that nobody told us of": (
+        with_identity(ACTIVE, has_second_factor=True),
+        (RepairSecondFactor(),),
+    ),
+    "a second factor that Kratos has no more": (
+        replace(ACTIVE, member=MemberFacts(Status.ACTIVE, Role.USER, second_factor=True)),
+        (RepairSecondFactor(),),
+    ),
+    "disabled in Kratos, with a second factor": (
+        with_identity(ACTIVE, enabled=False, has_second_factor=True),
+        (SuspendMember(), RepairSecondFactor()),
     ),
     "active but disabled in Kratos": (with_identity(ACTIVE, enabled=False), (SuspendMember(),)),
     "metadata out of date": (
@@ -227,8 +240,12 @@ def test_where_all_agree_there_is_nothing_to_repair(status: Status, role: Role) 
 @pytest.mark.parametrize(
     ("lost", "known", "suspected"),
     [
-        pytest.param(10, 10, False, id="a-handful-is-believed"),
-        pytest.param(11, 11, True, id="everybody-is-not"),
+        pytest.param(10, 11, False, id="a-handful-is-believed"),
+        pytest.param(11, 12, True, id="more-is-not"),
+        pytest.param(10, 10, True, id="everybody-is-not"),
+        pytest.param(2, 2, True, id="not-even-of-two"),
+        pytest.param(1, 1, False, id="the-only-one-may-leave"),
+        pytest.param(0, 0, False, id="nobody-was-there"),
         pytest.param(50, 1000, False, id="one-in-twenty"),
         pytest.param(51, 1000, True, id="more-than-one-in-twenty"),
     ],

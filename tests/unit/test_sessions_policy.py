@@ -6,6 +6,8 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from policies.sessions import (
     EXTENSION_STEP,
@@ -17,6 +19,7 @@ from policies.sessions import (
     last_moment,
     why_over,
 )
+from policies.sessions import ends_at as ends_at_of
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -111,3 +114,23 @@ def test_an_app_is_known_by_its_name_and_country(agent, country, known):
 
 def test_nothing_is_known_of_nobody():
     assert not is_known(Device(None, "ship/2", "AT"), [])
+
+
+@given(
+    started=st.integers(0, 40),
+    left=st.integers(-2, 8),
+    used=st.integers(0, 40),
+    idle=st.none() | st.integers(1, 10),
+)
+def test_a_session_is_over_from_the_moment_that_was_told_before(started, left, used, idle):
+    facts = {
+        "started_at": NOW - started * DAY,
+        "expires_at": NOW + left * DAY,
+        "last_activity_at": NOW - min(used, started) * DAY,
+        "max_age": 30 * DAY,
+        "idle_timeout": None if idle is None else idle * DAY,
+    }
+    ends_at = ends_at_of(**facts)
+    instant = timedelta(microseconds=1)
+    assert why_over(**facts, now=ends_at - instant) is None
+    assert why_over(**facts, now=ends_at + instant) is not None

@@ -16,21 +16,33 @@ NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 PATH = "/self-service/login"
 
 
-def test_a_ticket_is_of_one_member_for_one_purpose_for_a_quarter_of_an_hour():
-    somebody = uuid4()
-    ticket = member_tickets.issue(SECRET, "appeal", somebody, now=NOW)
-    assert member_tickets.read(SECRET, "appeal", ticket, now=NOW) == somebody
+def test_a_ticket_is_of_one_member_and_state_for_one_purpose_for_a_quarter_of_an_hour():
+    somebody, since = uuid4(), NOW - timedelta(microseconds=1)
+    ticket = member_tickets.issue(SECRET, "appeal", somebody, since=since, now=NOW)
+    read = member_tickets.read(SECRET, "appeal", ticket, now=NOW)
+    assert (read.identity_id, read.since) == (somebody, since)
     almost = NOW + timedelta(minutes=14, seconds=59)
-    assert member_tickets.read(SECRET, "appeal", ticket, now=almost) == somebody
+    assert member_tickets.read(SECRET, "appeal", ticket, now=almost) == read
     late = NOW + timedelta(minutes=15)
     assert member_tickets.read(SECRET, "appeal", ticket, now=late) is None
     assert member_tickets.read(SECRET, "reactivate", ticket, now=NOW) is None
     assert member_tickets.read("another secret", "appeal", ticket, now=NOW) is None
-    other = ticket.replace(str(somebody), str(uuid4()))
-    assert member_tickets.read(SECRET, "appeal", other, now=NOW) is None
 
 
-@given(st.text() | st.from_regex(r"[0-9a-f-]{36}\.[0-9]{1,14}\.[0-9a-f]*", fullmatch=True))
+@given(st.data())
+def test_a_ticket_that_was_changed_anywhere_is_none(data):
+    ticket = member_tickets.issue(SECRET, "appeal", uuid4(), since=NOW, now=NOW)
+    at = data.draw(st.integers(0, len(ticket) - 1))
+    other = data.draw(st.sampled_from("0123456789abcdef.-+ ").filter(lambda c: c != ticket[at]))
+    changed = ticket[:at] + other + ticket[at + 1 :]
+    assert member_tickets.read(SECRET, "appeal", changed, now=NOW) is None
+    assert member_tickets.read(SECRET, "appeal", ticket + other, now=NOW) is None
+    assert member_tickets.read(SECRET, "appeal", ticket[:at], now=NOW) is None
+
+
+@given(
+    st.text() | st.from_regex(r"[0-9a-f-]{36}\.[0-9]{1,14}\.[0-9]{1,14}\.[0-9a-f]*", fullmatch=True)
+)
 def test_whatever_else_is_no_ticket(text):
     assert member_tickets.read(SECRET, "appeal", text, now=NOW) is None
 

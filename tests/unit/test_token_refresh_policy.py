@@ -30,7 +30,7 @@ GOOD = RefreshFacts(
     rotated_at=NOW - timedelta(seconds=10),
     expires_at=NOW + timedelta(days=7),
     is_session_over=False,
-    session_expires_at=NOW + timedelta(days=7),
+    session_ends_at=NOW + timedelta(days=7),
     needs_second_factor=False,
     status=Status.ACTIVE,
     risk=Risk.ALLOW,
@@ -46,7 +46,7 @@ some_facts = st.builds(
     rotated_at=st.none() | st.integers(0, 200).map(lambda s: NOW - timedelta(seconds=s)),
     expires_at=st.integers(-5, 5).map(lambda s: NOW + timedelta(seconds=s)),
     is_session_over=st.booleans(),
-    session_expires_at=st.none() | st.integers(-5, 5).map(lambda s: NOW + timedelta(seconds=s)),
+    session_ends_at=st.none() | st.integers(-5, 5).map(lambda s: NOW + timedelta(seconds=s)),
     needs_second_factor=st.booleans(),
     status=st.none() | st.sampled_from(Status),
     risk=st.sampled_from(Risk),
@@ -75,8 +75,8 @@ def test_nothing_is_given_when_anything_speaks_against_it(facts):
     assert facts.proof is not Proof.WRONG
     assert not facts.is_family_over
     assert not facts.is_session_over
-    assert facts.session_expires_at is not None
-    assert facts.now < min(facts.session_expires_at, facts.expires_at)
+    assert facts.session_ends_at is not None
+    assert facts.now < min(facts.session_ends_at, facts.expires_at)
     assert not facts.needs_second_factor
     assert facts.status is Status.ACTIVE
     assert facts.risk is Risk.ALLOW
@@ -100,7 +100,7 @@ def test_a_used_token_of_a_living_session_always_ends_it(facts):
         proof=Proof.NOT_NEEDED,
         is_family_over=False,
         is_session_over=False,
-        session_expires_at=NOW + timedelta(days=1),
+        session_ends_at=NOW + timedelta(days=1),
     )
     assert decide_refresh(facts) == Refuse(REUSED, ends_session=True, is_theft=True)
 

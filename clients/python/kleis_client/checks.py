@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from kleis_client.errors import IssuerError
@@ -49,11 +50,14 @@ class Decision:
     Attributes:
         reason: Why, in the issuer's word; `undecided` when it gave no answer.
         epoch: Which changes the answer knows of, as `at_least` takes it; empty if there was none.
+        until: When an allow ends by itself, with the grant that gives it; None if nothing is known
+            to end it.
     """
 
     allowed: bool
     reason: str
     epoch: str = ""
+    until: datetime | None = None
 
     def __bool__(self) -> bool:
         return self.allowed
@@ -85,7 +89,7 @@ def decision_of(answer: object) -> Decision:
     allowed, reason, epoch = answer.get("allowed"), answer.get("reason"), answer.get("epoch")
     if not isinstance(allowed, bool) or not _is_word(reason) or not _is_word(epoch):
         raise IssuerError("The issuer's answer is not a decision.")
-    return Decision(allowed, str(reason), str(epoch))
+    return Decision(allowed, str(reason), str(epoch), _moment(answer.get("until")))
 
 
 def decisions_of(answer: Mapping[str, Any], checks: Sequence[Check]) -> dict[Check, Decision]:
@@ -106,6 +110,18 @@ def problem_code(problem: Mapping[str, Any]) -> str:
     if not isinstance(kind, str) or not kind.startswith(_PROBLEM) or len(kind) > _LONGEST:
         return UNDECIDED
     return kind.removeprefix(_PROBLEM)
+
+
+def _moment(value: object) -> datetime | None:
+    if value is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise IssuerError("The issuer's answer names no end that can be read.")
+    return moment
 
 
 def _is_word(value: object) -> bool:

@@ -18,12 +18,21 @@ SETTLE = 2.0
 
 
 class DecisionCache:
-    """Remembers up to `size` decisions, each for at most `max_age` seconds."""
+    """Remembers up to `size` decisions, each for at most `max_age` seconds, and none beyond the end
+    that it names.
+
+    Args:
+        clock: Seconds since 1970. Ends are moments: the issuer's clock and this one must agree.
+    """
 
     def __init__(
-        self, size: int, max_age: float, timer: Callable[[], float] = time.monotonic
+        self,
+        size: int,
+        max_age: float,
+        timer: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        self._size, self._max_age, self._timer = size, max_age, timer
+        self._size, self._max_age, self._timer, self._clock = size, max_age, timer, clock
         self._kept: OrderedDict[Check, tuple[float, Decision]] = OrderedDict()
         self._stale_until: OrderedDict[str, float] = OrderedDict()
         self._all_stale_until = float("-inf")
@@ -38,7 +47,7 @@ class DecisionCache:
             if found is None:
                 return None
             asked_at, decision = found
-            if not self._counts(check.subject, asked_at):
+            if not self._counts(check.subject, asked_at) or self._is_over(decision):
                 del self._kept[check]
                 return None
             self._kept.move_to_end(check)
@@ -76,6 +85,9 @@ class DecisionCache:
     def _counts(self, subject: str, asked_at: float) -> bool:
         stale_until = max(self._stale_until.get(subject, float("-inf")), self._all_stale_until)
         return asked_at >= stale_until and self._timer() - asked_at <= self._max_age
+
+    def _is_over(self, decision: Decision) -> bool:
+        return decision.until is not None and self._clock() >= decision.until.timestamp()
 
     def _prune(self, now: float) -> None:
         """Drop notes that are older than anything that is kept; too many of them are all of us."""

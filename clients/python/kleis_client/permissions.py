@@ -37,8 +37,9 @@ class PermissionClient:
         api_key: With the scope `permissions:read`.
         timeout, batch_timeout: Seconds for one question, and for a thousand, from start to end.
         cache_size: How many decisions are remembered; each takes about 500 bytes. 0: none.
-        max_age: Seconds for which one is remembered at most. This bounds what the issuer may not
-            be able to tell in time: a grant that runs out while nothing runs that would notice.
+        max_age: Seconds for which one is remembered at most, and never beyond the end of the grant
+            that allowed it. This bounds what the issuer cannot tell: tuples that somebody wrote
+            into Keto past it.
         wait: Seconds that the issuer holds each poll for stale decisions, at most 25; see
             `EpochFeed`.
         address: Where to send requests instead of to `issuer`.

@@ -25,6 +25,8 @@ METADATA_NO_OBJECT = Refusal(
 
 _NEW: Mapping[str, Any] = {"status": str(Status.PENDING_VERIFICATION), "role": str(Role.USER)}
 _LONGEST_SHOWN = 100
+_STATE = "/state"
+_STATES = ("active", "inactive")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,8 @@ def checked_patch(document: Any) -> list[dict[str, Any]]:
     """Return the operations of a JSON patch that touches nothing but what may be touched.
 
     Raises:
-        RefusedError: no patch, or one of a path that is not open to it; the path is named.
+        RefusedError: no patch, or one of a path that is not open to it; the path is named. A state
+            may only be set to one of the two that Kratos knows, not copied from somewhere.
     """
     if not isinstance(document, list) or not all(isinstance(item, dict) for item in document):
         raise RefusedError(MALFORMED_BODY)
@@ -107,6 +110,8 @@ def checked_patch(document: Any) -> list[dict[str, Any]]:
             path = item.get(name, "" if name == "path" else None)
             if path is not None and not (isinstance(path, str) and may_be_patched(path)):
                 raise RefusedError(_not_patchable(path))
+        if _STATE in (item.get("path"), item.get("from")) and not _is_plain_state(item):
+            raise RefusedError(_not_patchable(_STATE))
     return document
 
 
@@ -121,8 +126,8 @@ def asked_state(document: Any) -> str | None:
     if isinstance(document, dict):
         states = [document.get("state")]
     else:
-        states = [item.get("value") for item in document if item.get("path") == "/state"]
-    known = [state for state in states if state in ("active", "inactive")]
+        states = [item.get("value") for item in document if item.get("path") == _STATE]
+    known = [state for state in states if state in _STATES]
     return str(known[-1]) if known else None
 
 
@@ -157,6 +162,12 @@ def plain_password(document: Mapping[str, Any], place: int = 0) -> PlainPassword
     except UnicodeEncodeError as error:
         raise RefusedError(MALFORMED_BODY) from error
     return PlainPassword(password, traits if isinstance(traits, dict) else {}, place)
+
+
+def _is_plain_state(item: Mapping[str, Any]) -> bool:
+    """Tell whether an operation says itself what the state is to be."""
+    is_set = item.get("op") in ("add", "replace") and item.get("path") == _STATE
+    return is_set and item.get("value") in _STATES
 
 
 def _with_ours(item: dict[str, Any], ours: Mapping[str, Any]) -> dict[str, Any]:

@@ -46,6 +46,11 @@ class Plan:
         return (self.method, self.path) == ("PATCH", IDENTITIES)
 
     @property
+    def shuts_out(self) -> bool:
+        """Whether it disables the identity, or deletes it."""
+        return self.is_of_identity and (self.method == "DELETE" or self.state == "inactive")
+
+    @property
     def template(self) -> str:
         return _ANY_UUID.sub("{id}", self.path)
 

@@ -6,7 +6,7 @@ for; what is lost even then the periodic reconciler finds.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -14,6 +14,7 @@ import structlog
 
 from integration.edge.admin import batches as admin_batches
 from integration.edge.admin.audit import AdminAudit
+from integration.edge.admin.last_admin import LastAdmin
 from integration.edge.admin.member_follows import MemberFollows
 from integration.edge.admin.passwords import AdminPasswords, NewPassword
 from integration.edge.admin.plans import IDENTITIES, Plan, object_in, plan, uuid_of
@@ -50,6 +51,7 @@ class AdminWrites:
         self._forwarder = forwarder
         self._database = database
         self._locks = locks
+        self._last_admin = LastAdmin(database, locks)
         self._audit = AdminAudit(database)
         self._members = MemberFollows(forwarder, settings)
         self._passwords = AdminPasswords(settings, database)
@@ -67,8 +69,7 @@ class AdminWrites:
         """
         wanted = plan(request.method, request.path, body)
         passwords = await self._passwords.accepted(wanted.passwords, wanted.identity_id)
-        held = nullcontext() if wanted.identity_id is None else self._locks.held(wanted.identity_id)
-        async with held:
+        async with self._held(wanted):
             before = await self._before(request, wanted)
             rewritten = wanted.rewritten(await self._ours(wanted))
             if wanted.state == "active" and wanted.identity_id is not None and before is not None:
@@ -92,6 +93,14 @@ class AdminWrites:
                 call_id, status=answer.status, identities=after, is_batch=wanted.is_batch
             )
         return answer
+
+    def _held(self, wanted: Plan) -> AbstractAsyncContextManager[None]:
+        """Be the one writer to the identity, if the write is to one."""
+        if wanted.identity_id is None:
+            return nullcontext()
+        if wanted.shuts_out:
+            return self._last_admin.spared(wanted.identity_id)
+        return self._locks.held(wanted.identity_id)
 
     async def _before(self, request: Request, wanted: Plan) -> Mapping[str, Any] | None:
         """Return the identity as it is; None when the call names none, or there is none."""

@@ -34,6 +34,11 @@ class Asker:
     name: str
     subject: str | None
 
+    @property
+    def share(self) -> str:
+        """In whose name it takes turns with others: a key, or one member."""
+        return self.subject or self.name
+
     def subject_of(self, named: str | None) -> str:
         """Return whom a question is about.
 

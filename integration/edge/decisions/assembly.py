@@ -61,6 +61,7 @@ def make_decisions(
     standings = Standings(epochs, Subjects(database, epochs), Settling(upstream, seconds=seconds))
     keto = KetoChecks(upstream, seconds=seconds)
     decisions = Decisions(settings, standings=standings, keto=keto)
+    epochs.on_another_past(decisions.cache.clear)
     askers = Askers(keys, people)
     api = PermissionApi(exchange, askers, decisions, log)
     explanations = ExplainApi(

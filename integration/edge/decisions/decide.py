@@ -17,7 +17,7 @@ from integration.edge.decisions.decision import (
     said,
 )
 from integration.edge.decisions.decision_cache import DecisionCache, Remembered
-from integration.edge.decisions.keto_checks import KetoChecks
+from integration.edge.decisions.keto_checks import Ahead, KetoChecks
 from integration.edge.decisions.standing import Standing, Standings
 from integration.settings import Settings
 from policies.permission_questions import Question
@@ -53,12 +53,7 @@ class Decisions:
             return None
         epochs = standing.epochs
         allowed = self.cache.get(question, epochs, time.monotonic())
-        return None if allowed is None else said(allowed, epochs)
-
-    def only_needs_keto(self, question: Question) -> bool:
-        """Tell whether all else is known about a question: its subject may act and is settled."""
-        standing = self._standings.at_hand(question.subject)
-        return standing is not None and not standing.is_nobody and not standing.is_shut_out
+        return None if allowed is None else said(allowed, epochs, standing.until(question))
 
     async def decide(self, asking: Asking, *, members_only: bool = True) -> Decision:
         """Return a decision within `KLEIS_DECISION_TIMEOUT`.
@@ -72,20 +67,35 @@ class Decisions:
         decision = self.at_hand(asking.question) if asking.is_plain else None
         if decision is not None:
             return decision
+        ahead = self._asked_ahead(asking)
         try:
             async with asyncio.timeout(self._seconds):
                 step = await self._prepare(asking, members_only=members_only)
                 if isinstance(step, Decision):
                     return step
-                answer = await self._keto.ask(step.question, step.standing.epochs)
+                counts = ahead is not None and step.standing.is_as_at(ahead.horizon)
+                begun = ahead if counts else None
+                answer = await self._keto.ask(step.question, step.standing.epochs, begun)
                 return self._conclude(step, answer)
         except TimeoutError:
             return denied(Reason.UNKNOWN, NO_EPOCHS)
 
+    def _asked_ahead(self, asking: Asking) -> Ahead | None:
+        """Ask Keto while a subject is looked up that is not known here.
+
+        Its answer counts only if the subject is found as it was at the feed's last look, before
+        Keto was asked: active, settled, and not moved since. Else Keto is asked once more.
+        """
+        horizon = self._standings.horizon(asking.question.subject) if asking.is_plain else None
+        return None if horizon is None else self._keto.ask_ahead(asking.question, horizon)
+
     async def decide_all(
-        self, askings: Sequence[Asking], *, members_only: bool = True
+        self, askings: Sequence[Asking], *, share: str, members_only: bool = True
     ) -> list[Decision]:
         """Return one decision for each question, in their order; equal ones are decided once.
+
+        Args:
+            share: In whose name Keto is asked, of whose questions many wait: a key, a member.
 
         Raises:
             RefusedError: the database does not answer.
@@ -99,11 +109,11 @@ class Decisions:
             else:
                 done[asking] = decision
         if wanted:
-            done.update(await self._decide_wanted(wanted, members_only=members_only))
+            done.update(await self._decide_wanted(wanted, share, members_only=members_only))
         return [done[asking] for asking in askings]
 
     async def _decide_wanted(
-        self, wanted: Sequence[Asking], *, members_only: bool
+        self, wanted: Sequence[Asking], share: str, *, members_only: bool
     ) -> dict[Asking, Decision]:
         deadline = asyncio.get_running_loop().time() + self._batch_seconds
         steps = await asyncio.gather(
@@ -113,7 +123,8 @@ class Decisions:
         answers: dict[Question, bool | None] = dict.fromkeys(questions)
         try:
             async with asyncio.timeout_at(deadline):
-                answers.update(zip(questions, await self._keto.ask_all(questions), strict=True))
+                found = await self._keto.ask_all(questions, share=share)
+                answers.update(zip(questions, found, strict=True))
         except TimeoutError:
             pass
         return {
@@ -156,7 +167,11 @@ class Decisions:
         if not self._standings.is_current(standing):
             return step
         allowed = self.cache.get(step.question, standing.epochs, step.asked_at)
-        return step if allowed is None else said(allowed, standing.epochs)
+        return step if allowed is None else self._said(step, allowed)
+
+    @staticmethod
+    def _said(step: _Open, allowed: bool) -> Decision:
+        return said(allowed, step.standing.epochs, step.standing.until(step.question))
 
     def _conclude(self, step: _Open, allowed: bool | None) -> Decision:
         epochs = step.standing.epochs
@@ -165,7 +180,7 @@ class Decisions:
         if allowed is not None:
             if is_current:
                 self.cache.put(step.question, Remembered(allowed, epochs, step.asked_at))
-            return said(allowed, epochs)
+            return self._said(step, allowed)
         if self._grace and is_current and step.question.is_reading:
             now = time.monotonic()
             if self.cache.get(step.question, epochs, now, grace=self._grace):

@@ -42,15 +42,21 @@ class Asking:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The answer, and the epochs it was given at."""
+    """The answer, and the epochs it was given at.
+
+    Attributes:
+        until: When an allow ends by itself, Unix time; None: nothing is known to end it.
+    """
 
     allowed: bool
     reason: Reason
     epochs: Epochs
+    until: float | None = None
 
 
-def said(allowed: bool, epochs: Epochs) -> Decision:
-    return Decision(allowed, Reason.ALLOWED if allowed else Reason.DENIED, epochs)
+def said(allowed: bool, epochs: Epochs, until: float | None = None) -> Decision:
+    reason = Reason.ALLOWED if allowed else Reason.DENIED
+    return Decision(allowed, reason, epochs, until if allowed else None)
 
 
 def denied(reason: Reason, epochs: Epochs) -> Decision:

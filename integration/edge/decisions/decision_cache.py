@@ -64,6 +64,10 @@ class DecisionCache:
             forgotten, _ = self._entries.popitem(last=False)
             self.bytes -= _size(forgotten)
 
+    def clear(self) -> None:
+        self._entries.clear()
+        self.bytes = 0
+
 
 def _size(question: Question) -> int:
     return _ENTRY_BYTES + sys.getsizeof(question.subject) + sys.getsizeof(question.object)

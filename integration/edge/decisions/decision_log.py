@@ -1,23 +1,20 @@
-"""Writes decisions in batches, beside the answers and not before them.
+"""The decisions, written in batches: all denials, and a share of what was allowed.
 
-All denials, and a share of what was allowed. While PostgreSQL is away decisions wait in memory,
-within a bound; beyond it they are counted as lost, for an answer never waits for its record.
+But for floods: who asks without an API key, about itself or as a guest, could fill the table and
+push the lines of others out of the queue. Of each such subject a bounded number is written.
 """
 
-import asyncio
-import contextlib
 import random
 import time
-from collections import deque
+from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from itertools import islice
 from typing import NamedTuple
 
-import psycopg
 import structlog
-from psycopg_pool import PoolTimeout
+from psycopg import AsyncConnection
 
-from integration.edge.database import make_pool
+from integration.edge.batch_writer import BatchWriter
 from integration.edge.decisions.decision import Decision
 from integration.settings import Settings
 from policies.permission_questions import Question
@@ -28,9 +25,10 @@ BATCH = 1000
 LONGEST_WAIT_SECONDS = 0.5
 # About 15 MB.
 MOST_WAITING = 20_000
-_CLOSE_SECONDS = 4.0
-_RETRY_SECONDS = 0.5
-_COMPLAIN_SECONDS = 5.0
+MOST_OF_SUBJECT = 1000
+"""Lines a minute of one subject, of those nobody with a key asked for."""
+_MINUTE = 60.0
+_WITH_KEY = "key:"
 _COPY = """
     COPY permission_decisions (at, subject, namespace, object, relation, allowed, reason, epoch,
         milliseconds, asked_by, request_id) FROM STDIN
@@ -47,19 +45,21 @@ class _Line(NamedTuple):
 
 
 class DecisionLog:
-    """The queue and its writer. Writes between `start` and `close`."""
+    """Takes decisions, writes them between `start` and `close`."""
 
     def __init__(self, settings: Settings, *, most_waiting: int = MOST_WAITING) -> None:
         self._share = settings.decision_log_sample
-        self._most_waiting = most_waiting
-        self._pool = make_pool(settings, name="decisions", max_size=1)
-        self._waiting: deque[_Line] = deque()
-        self._some = asyncio.Event()
-        self._full = asyncio.Event()
-        self._stopping = False
-        self._task: asyncio.Task[None] | None = None
-        self._lost = 0
-        self._complained_at = float("-inf")
+        self._since = float("-inf")
+        self._written: Counter[str] = Counter()
+        self._left_out = 0
+        self._lines: BatchWriter[_Line] = BatchWriter(
+            settings,
+            _write,
+            name="decisions",
+            batch=BATCH,
+            longest_wait=LONGEST_WAIT_SECONDS,
+            most_waiting=most_waiting,
+        )
 
     def add(
         self,
@@ -72,76 +72,46 @@ class DecisionLog:
         """Take one decision. Never waits.
 
         Args:
+            asked_by: `key:<public id>`, `member`, or `forward-auth`.
             started: When the question came, by `time.perf_counter`.
         """
         if decision.allowed and self._share < 1 and random.random() >= self._share:  # noqa: S311
             return
-        if len(self._waiting) >= self._most_waiting:
-            self._lost += 1
-            self._complain("decisions_lost")
+        if not asked_by.startswith(_WITH_KEY) and self._is_flood(question.subject):
             return
         took = (time.perf_counter() - started) * 1000
-        self._waiting.append(_Line(time.time(), question, decision, took, asked_by, request_id))
-        self._some.set()
-        if len(self._waiting) >= BATCH:
-            self._full.set()
+        self._lines.add(_Line(time.time(), question, decision, took, asked_by, request_id))
+
+    def _is_flood(self, subject: str) -> bool:
+        now = time.monotonic()
+        if now - self._since >= _MINUTE:
+            if self._left_out:
+                log.warning("decisions_left_out", count=self._left_out)
+            self._since, self._left_out = now, 0
+            self._written.clear()
+        if self._written[subject] >= MOST_OF_SUBJECT:
+            self._left_out += 1
+            return True
+        self._written[subject] += 1
+        return False
 
     async def start(self) -> None:
-        await self._pool.open(wait=False)
-        self._task = asyncio.create_task(self._run())
+        await self._lines.start()
 
     async def close(self) -> None:
-        """Write what is left, as long as PostgreSQL answers within some seconds."""
-        self._stopping = True
-        self._some.set()
-        self._full.set()
-        if self._task is not None:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._task, _CLOSE_SECONDS)
-        if self._waiting:
-            log.error("decisions_lost_at_stop", count=len(self._waiting))
-        await self._pool.close(timeout=1)
+        await self._lines.close()
 
-    async def _run(self) -> None:
-        while self._waiting or not self._stopping:
-            await self._some.wait()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._full.wait(), LONGEST_WAIT_SECONDS)
-            batch = list(islice(self._waiting, BATCH))
-            if batch and not await self._written(batch):
-                await asyncio.sleep(_RETRY_SECONDS)
-                continue
-            for _ in batch:
-                self._waiting.popleft()
-            if self._stopping:
-                continue
-            if not self._waiting:
-                self._some.clear()
-            if len(self._waiting) < BATCH:
-                self._full.clear()
 
-    async def _written(self, batch: list[_Line]) -> bool:
-        """Write a batch; False when it is to be tried again."""
-        try:
-            async with (
-                self._pool.connection() as connection,
-                connection.transaction(),
-                connection.cursor() as cursor,
-                cursor.copy(_COPY) as copy,
-            ):
-                for line in batch:
-                    await copy.write_row(_row(line))
-        except (psycopg.DataError, psycopg.IntegrityError) as error:
-            self._complain("decisions_unwritable", error=type(error).__name__)
-        except (psycopg.Error, PoolTimeout, TimeoutError) as error:
-            self._complain("decisions_wait", error=type(error).__name__)
-            return False
-        return True
-
-    def _complain(self, event: str, **fields: object) -> None:
-        if time.monotonic() - self._complained_at > _COMPLAIN_SECONDS:
-            self._complained_at = time.monotonic()
-            log.warning(event, waiting=len(self._waiting), lost=self._lost, **fields)
+async def _write(
+    connection: AsyncConnection,
+    batch: Sequence[_Line],
+    *,
+    may_be_there: bool,
+) -> None:
+    # Whether or not it may be there: a line told twice is better than one not told.
+    async with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
+        for line in batch:
+            await copy.write_row(_row(line))
 
 
 def _row(line: _Line) -> tuple[object, ...]:

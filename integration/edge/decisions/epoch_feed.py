@@ -14,12 +14,16 @@ from integration.edge.database import Database
 from integration.edge.decisions.askers import Askers
 from integration.edge.decisions.subjects import EDGES
 from integration.edge.epochs import Epochs
+from integration.edge.held_polls import HeldPolls
 from integration.edge.problems import Refusal, RefusedError, json_answer
 from integration.edge.requests import Request
 from integration.edge.routes import Route
 
 LONGEST_WAIT_SECONDS = 25.0
 MOST_SUBJECTS = 1000
+MOST_WAITING, MOST_WAITING_EACH = 256, 32
+"""Who waits costs a statement whenever something moves: so many at once, and of one API key. One
+too many is answered at once."""
 
 BAD_QUERY = Refusal(
     422, "query_malformed", "There are since, a cursor of this feed, and wait, 0 to 25 seconds."
@@ -46,6 +50,7 @@ class EpochFeed:
         self._askers = askers
         self._database = database
         self._moved = asyncio.Event()
+        self._held = HeldPolls(most=MOST_WAITING, most_each=MOST_WAITING_EACH)
         epochs.listen(self._told)
 
     async def answer(self, request: Request, _: Route) -> Answer:
@@ -54,12 +59,18 @@ class EpochFeed:
         Raises:
             RefusedError: no key, a query that is none, or the database does not answer.
         """
-        await self._askers.with_key(request)
+        asker = await self._askers.with_key(request)
         since, wait = _read(request.query)
         if since is None:
             row = await self._database.row(_NOW, ())
             return _shown(row[0] if row else "", set(), reset=True)
-        deadline = asyncio.get_running_loop().time() + wait
+        if not wait:
+            return await self._held_for(since, 0.0)
+        with self._held.place(asker.name) as may_wait:
+            return await self._held_for(since, wait if may_wait else 0.0)
+
+    async def _held_for(self, since: str, seconds: float) -> Answer:
+        deadline = asyncio.get_running_loop().time() + seconds
         while True:
             self._moved.clear()
             cursor, moved, reset = await self._look(since)

@@ -1,7 +1,7 @@
 """Checks of services, which ask all day: answered before anything else is made of the request.
 
-Whatever is not plainly harmless, or needs more than Keto, takes the long way, with the body that
-was read for it. One line a second is logged of all of them.
+Whatever is not plainly harmless, or has no decision, takes the long way, with the body that was
+read for it. One line a second is logged of all of them.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ _KETO_HEADERS: RawHeaders = [(b"content-type", b"application/json; charset=utf-8
 
 
 class HotChecks:
-    """Answers from memory, or leaves the request to others."""
+    """Answers plain checks, or leaves the request to others."""
 
     def __init__(self, keys: ApiKeys, decisions: Decisions, log_: DecisionLog) -> None:
         self._keys = keys
@@ -75,14 +75,12 @@ class HotChecks:
         return None
 
     async def _decided(self, question: Question, path: bytes) -> Decision | None:
-        """Return a decision that was at hand or that Keto gave; None: the long way has more."""
-        decision = self._decisions.at_hand(question)
-        if decision is not None or not self._decisions.only_needs_keto(question):
-            return decision
+        """Return a decision; None: the long way says why there is none."""
         try:
-            return await self._decisions.decide(Asking(question), members_only=path == _OURS)
+            decision = await self._decisions.decide(Asking(question), members_only=path == _OURS)
         except RefusedError:
             return None
+        return None if decision.reason is Reason.SUBJECT_UNKNOWN else decision
 
     def _count(self) -> None:
         self._answered += 1

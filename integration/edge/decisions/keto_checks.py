@@ -7,11 +7,13 @@ import asyncio
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import structlog
 
 from integration.edge.decisions.upstream import DecisionUpstream
+from integration.edge.fair_slots import FairSlots
 from integration.edge.problems import RefusedError
 from policies.permission_questions import Epochs, Question
 
@@ -29,6 +31,18 @@ _BATCH = 10
 Flight: TypeAlias = tuple[Question, Epochs]
 
 
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """A question put to Keto before its subject was looked up.
+
+    Attributes:
+        horizon: `Epochs.horizon` when it was put.
+    """
+
+    horizon: int
+    answer: asyncio.Task[bool | None]
+
+
 class KetoChecks:
     """Asks permits.
 
@@ -40,37 +54,58 @@ class KetoChecks:
         self._upstream = upstream
         self._seconds = seconds
         self._flights: dict[Flight, asyncio.Task[bool | None]] = {}
-        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._begun: dict[Question, Ahead] = {}
+        self._slots = FairSlots(AT_ONCE)
         self._has_batch: bool | None = None
         self.unknown = 0
 
-    async def ask(self, question: Question, epochs: Epochs) -> bool | None:
+    async def ask(
+        self, question: Question, epochs: Epochs, begun: Ahead | None = None
+    ) -> bool | None:
         """Return Keto's answer; None when there is none in time.
 
         Args:
             epochs: What is known to whoever asks. Who knows more does not join who asked before.
+            begun: What was begun ahead, if nothing has moved since.
         """
         flight = (question, epochs)
         task = self._flights.get(flight)
         if task is None:
-            task = asyncio.create_task(self._one(question))
+            task = begun.answer if begun else asyncio.create_task(self._one(question))
             self._flights[flight] = task
             task.add_done_callback(lambda _: self._flights.pop(flight, None))
         # Who gives up does not take the answer from the others; the task has its own deadline.
         return await asyncio.shield(task)
 
-    async def ask_all(self, questions: Sequence[Question]) -> list[bool | None]:
-        """Return one answer for each question, in batches where Keto has them."""
+    def ask_ahead(self, question: Question, horizon: int) -> Ahead:
+        """Begin to ask before anything is known of the subject, or join who has begun.
+
+        Args:
+            horizon: `Epochs.horizon` now.
+        """
+        begun = self._begun.get(question)
+        if begun is None:
+            begun = Ahead(horizon, asyncio.create_task(self._one(question)))
+            self._begun[question] = begun
+            begun.answer.add_done_callback(lambda _: self._begun.pop(question, None))
+        return begun
+
+    async def ask_all(self, questions: Sequence[Question], *, share: str) -> list[bool | None]:
+        """Return one answer for each question, in batches where Keto has them.
+
+        Args:
+            share: In whose name this takes turns with others.
+        """
         if self._has_batch is not False and len(questions) > 1:
             chunks = [questions[at : at + _BATCH] for at in range(0, len(questions), _BATCH)]
-            first = await self._batch(chunks[0])
+            first = await self._batch(chunks[0], share)
             if self._has_batch:
-                rest = await asyncio.gather(*(self._batch(chunk) for chunk in chunks[1:]))
+                rest = await asyncio.gather(*(self._batch(chunk, share) for chunk in chunks[1:]))
                 return [answer for answers in (first, *rest) for answer in answers]
-        return list(await asyncio.gather(*(self._in_turn(each) for each in questions)))
+        return list(await asyncio.gather(*(self._in_turn(each, share) for each in questions)))
 
-    async def _in_turn(self, question: Question) -> bool | None:
-        async with self._slots:
+    async def _in_turn(self, question: Question, share: str) -> bool | None:
+        async with self._slots.held(share):
             return await self._one(question)
 
     async def _one(self, question: Question) -> bool | None:
@@ -85,11 +120,11 @@ class KetoChecks:
             self._count_unknown(str(status))
         return answer
 
-    async def _batch(self, questions: Sequence[Question]) -> list[bool | None]:
+    async def _batch(self, questions: Sequence[Question], share: str) -> list[bool | None]:
         nothing: list[bool | None] = [None] * len(questions)
         body = json.dumps({"tuples": [_members(each) for each in questions]}).encode()
         try:
-            async with self._slots, asyncio.timeout(self._seconds):
+            async with self._slots.held(share), asyncio.timeout(self._seconds):
                 status, answer = await self._upstream.ask_keto(BATCH_PATH, body=body)
         except (RefusedError, TimeoutError) as error:
             self._count_unknown(type(error).__name__)

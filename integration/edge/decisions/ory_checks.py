@@ -88,9 +88,14 @@ class OryChecks:
         whole = [(at, check) for at, check in enumerate(checks) if isinstance(check, OryCheck)]
         permits = [(at, permit) for at, check in whole if (permit := check.permit())]
         others = [(at, check) for at, check in whole if not check.permit()]
+        share = self._name(request)
         decisions, verdicts = await asyncio.gather(
-            self._decisions.decide_all([Asking(each) for _, each in permits], members_only=False),
-            self._keto.ask_all([each for _, each in others], seconds=self._batch_seconds),
+            self._decisions.decide_all(
+                [Asking(each) for _, each in permits], share=share, members_only=False
+            ),
+            self._keto.ask_all(
+                [each for _, each in others], seconds=self._batch_seconds, share=share
+            ),
         )
         for (at, permit), decision in zip(permits, decisions, strict=True):
             self._log.add(permit, decision, self._name(request), request.id, started)

@@ -6,6 +6,7 @@ A bad question is refused as a whole; in a batch it fails alone, and the rest is
 import json
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, NoReturn
 
@@ -72,7 +73,7 @@ class PermissionApi:
         items = _checks(read_json(await self._exchange.whole_body(request)))
         askings = [_asking_or_refusal(item, asker) for item in items]
         whole = [asking for asking in askings if isinstance(asking, Asking)]
-        decisions = iter(await self._decisions.decide_all(whole))
+        decisions = iter(await self._decisions.decide_all(whole, share=asker.share))
         results: list[dict[str, object]] = []
         for asking in askings:
             if isinstance(asking, Refusal):
@@ -90,7 +91,12 @@ def shown(decision: Decision) -> dict[str, object]:
         "allowed": decision.allowed,
         "reason": decision.reason,
         "epoch": str(decision.epochs),
+        "until": None if decision.until is None else _moment(decision.until),
     }
+
+
+def _moment(unix: float) -> str:
+    return datetime.fromtimestamp(unix, UTC).isoformat()
 
 
 def shown_in_batch(decision: Decision) -> dict[str, object]:

@@ -14,6 +14,7 @@ from integration.edge.decisions.ory_reading import DEPTH
 from integration.edge.decisions.standing import Standings
 from integration.edge.decisions.upstream import DecisionUpstream
 from integration.edge.exchange import Exchange
+from integration.edge.fair_slots import FairSlots
 from integration.edge.problems import RefusedError
 from integration.edge.tuples.keto_rules import unknown_verdict, verdict
 from integration.settings import Settings
@@ -37,7 +38,7 @@ class SettledKeto:
         self._upstream = upstream
         self._standings = standings
         self._seconds = settings.decision_timeout.total_seconds()
-        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._slots = FairSlots(AT_ONCE)
 
     async def ask(self, check: OryCheck, path: str) -> Answer | None:
         """Return Keto's answer; None when Keto could not be told in time what is true.
@@ -49,20 +50,26 @@ class SettledKeto:
             return None
         return self._exchange.judged(await self._answer(check, path))
 
-    async def ask_all(self, checks: Sequence[OryCheck], *, seconds: float) -> list[dict[str, Any]]:
-        """Return Ory's batch result for each check; equal ones are asked once."""
+    async def ask_all(
+        self, checks: Sequence[OryCheck], *, seconds: float, share: str
+    ) -> list[dict[str, Any]]:
+        """Return Ory's batch result for each check; equal ones are asked once.
+
+        Args:
+            share: In whose name this takes turns with others.
+        """
         bodies = [json.dumps(check.members, sort_keys=True) for check in checks]
         distinct = dict(zip(bodies, checks, strict=True))
         deadline = asyncio.get_running_loop().time() + seconds
         results = await asyncio.gather(
-            *(self._one_of_batch(check, deadline) for check in distinct.values())
+            *(self._one_of_batch(check, deadline, share) for check in distinct.values())
         )
         by_body = dict(zip(distinct, results, strict=True))
         return [by_body[body] for body in bodies]
 
-    async def _one_of_batch(self, check: OryCheck, deadline: float) -> dict[str, Any]:
+    async def _one_of_batch(self, check: OryCheck, deadline: float, share: str) -> dict[str, Any]:
         try:
-            async with asyncio.timeout_at(deadline), self._slots:
+            async with asyncio.timeout_at(deadline), self._slots.held(share):
                 if not await self._settles(check):
                     return unknown_verdict()
                 answer = await self._answer(check, CHECK_PATH)

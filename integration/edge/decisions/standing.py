@@ -10,9 +10,10 @@ from integration.edge.decisions.decision import Asking
 from integration.edge.decisions.settling import Settling
 from integration.edge.decisions.subjects import EDGES, Subject, Subjects
 from integration.edge.epochs import Epochs as Feed
-from policies.authority import GUEST_SUBJECT
+from policies.authority import GUEST_SUBJECT, PERMISSION_NAMESPACE
 from policies.lifecycle import Status
-from policies.permission_questions import Epochs
+from policies.permission_questions import Epochs, Question
+from policies.permissions import end_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,16 @@ class Standing:
         """Whether Keto may still hold what was taken from the subject."""
         return self.subject.must_settle(time.time())
 
+    def is_as_at(self, horizon: int) -> bool:
+        """Tell whether nothing has moved since the feed looked last, at `Epochs.horizon`."""
+        return self.subject.moved_by < horizon and self.edges.moved_by < horizon
+
+    def until(self, question: Question) -> float | None:
+        """Return when an allow ends by itself, Unix time: with the grants that give it."""
+        if not self.subject.ends or question.namespace != PERMISSION_NAMESPACE:
+            return None
+        return end_of(question.object, self.subject.role, self.subject.ends)
+
 
 class Standings:
     """Finds out, and brings into line."""
@@ -49,6 +60,11 @@ class Standings:
         self._feed = feed
         self._subjects = subjects
         self._settling = settling
+
+    def horizon(self, subject_id: str) -> int | None:
+        """Return `Epochs.horizon` where a subject has to be looked up; else None."""
+        is_known = self._subjects.remembered(subject_id) is not None
+        return None if is_known else self._feed.horizon
 
     def at_hand(self, subject_id: str) -> Standing | None:
         """Return what is remembered, if answers may be believed at it."""

@@ -8,8 +8,9 @@ tells: what moved meanwhile spoils the load.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 from uuid import UUID
 
 from integration.edge.database import Database
@@ -21,16 +22,21 @@ EDGES = str(UUID(int=0))
 
 _MAX_REMEMBERED = 50_000
 _NEVER = float("inf")
+_NO_ENDS: Mapping[str, float | None] = {}
 _LOAD = """
-SELECT asked.id::text, coalesce(known.epoch, 0),
+SELECT asked.id::text, coalesce(known.epoch, 0), coalesce(known.xid, 0),
        coalesce(known.settled_epoch < known.authority_epoch, false),
-       members.status, members.role, extract(epoch FROM (
-           SELECT min(expires_at) FROM permission_grants
-           WHERE permission_grants.subject_id = asked.id AND removed_at IS NULL
-       ))::float8
+       members.status, members.role, given.first_end, given.ends
 FROM unnest(%s::uuid[]) AS asked(id)
 LEFT JOIN subject_epochs AS known ON known.subject_id = asked.id
 LEFT JOIN members ON members.identity_id = asked.id
+LEFT JOIN LATERAL (
+    SELECT extract(epoch FROM min(expires_at))::float8 AS first_end,
+           json_object_agg(permission, extract(epoch FROM expires_at))
+               FILTER (WHERE revoked_at IS NULL AND expired_at IS NULL) AS ends
+    FROM permission_grants
+    WHERE permission_grants.subject_id = asked.id AND removed_at IS NULL
+) AS given ON true
 """
 
 
@@ -42,15 +48,19 @@ class Subject:
         id: UUID in lower case, as everywhere in this package.
         is_settling: Keto has not been told everything yet.
         status: None when it is no member: a guest, a service, nobody.
+        moved_by: The transaction that wrote its row of epochs last; 0: nothing ever moved.
         expires_at: When its next grant ends that Keto still has, Unix time; infinite if none does.
+        ends: Each permission it was granted, with its end, Unix time; empty if none of them ends.
     """
 
     id: str
     epoch: int
+    moved_by: int
     is_settling: bool
     status: str | None
     role: str | None
     expires_at: float
+    ends: Mapping[str, float | None]
 
     def must_settle(self, now: float) -> bool:
         """Tell whether Keto may know more than is true at `now` (Unix time)."""
@@ -76,6 +86,7 @@ class Subjects:
         self._loading: dict[str, _Load] = {}
         self._task: asyncio.Task[None] | None = None
         epochs.listen(self._told)
+        epochs.on_another_past(self._forget)
 
     def remembered(self, subject_id: str) -> Subject | None:
         """Return a subject nothing is known to have moved for; None also when the feed is not
@@ -115,15 +126,17 @@ class Subjects:
                 self._loaded(row, may_remember=was_fresh)
             self._loading = {}
 
-    def _loaded(self, row: tuple[str, int, bool, str, str, float], *, may_remember: bool) -> None:
-        subject_id, epoch, is_settling, status, role, expires_at = row
+    def _loaded(self, row: tuple[Any, ...], *, may_remember: bool) -> None:
+        subject_id, epoch, moved_by, is_settling, status, role, first_end, ends = row
         subject = Subject(
             subject_id,
             epoch,
+            moved_by,
             is_settling,
             status,
             role,
-            _NEVER if expires_at is None else expires_at,
+            expires_at=_NEVER if first_end is None else first_end,
+            ends=_NO_ENDS if first_end is None else ends or _NO_ENDS,
         )
         load = self._loading[subject_id]
         if may_remember and not load.is_spoilt:
@@ -146,6 +159,12 @@ class Subjects:
             del self._remembered[subject_id]
         elif known.is_settling and not is_settling:
             self._remembered[subject_id] = replace(known, is_settling=False)
+
+    def _forget(self) -> None:
+        """Forget everything, and what is being loaded."""
+        self._remembered.clear()
+        for load in self._loading.values():
+            load.is_spoilt = True
 
 
 def _fail(loads: Iterable[_Load], error: BaseException) -> None:

@@ -6,6 +6,7 @@ Limits, lock-out and password rules belong here. To add one, write a class with 
 submit ended, `OutcomeReader.of` tells, once for all guards.
 """
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -38,6 +39,7 @@ class Submit:
         fields: Of the body. Of a form: text, with `traits.email` as a name.
         refusal: Why it went no further, once the edge refused it or nobody answered.
         outcome: How it ended, once somebody asked `OutcomeReader`.
+        reading: Held while `OutcomeReader` finds that out.
         shown_flow: The flow that a form's answer leads back to, once it was read for `outcome`.
         device_id: Of the browser, when it proved by its cookie that it was here before.
         fresh_device_id: What the browser is called should it get that cookie with the answer.
@@ -51,6 +53,7 @@ class Submit:
     request: Request
     refusal: Refusal | None = None
     outcome: SubmitOutcome | None = None
+    reading: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
     shown_flow: bytes | None = None
     device_id: UUID | None = None
     fresh_device_id: UUID = field(default_factory=uuid4)
@@ -110,6 +113,37 @@ class Guard(Protocol):
             answer: Kratos' answer as it came; None when a later guard refused or nobody
                 answered. Must not raise, and not keep the person waiting.
         """
+
+
+class SideBySide:
+    """Guards that are asked one after the other, and told at the same time how it ended.
+
+    For those whose endings wait for different servers.
+    """
+
+    def __init__(self, *guards: Guard) -> None:
+        self._guards = guards
+
+    async def before(self, submit: Submit) -> Refusal | None:
+        """Ask in order; what passed before a refusal is told of it."""
+        for number, guard in enumerate(self._guards):
+            refusal = await guard.before(submit)
+            if refusal is not None:
+                submit.refusal = refusal
+                await self._tell(self._guards[:number], submit, None)
+                return refusal
+        return None
+
+    async def after(self, submit: Submit, answer: Answer | None) -> None:
+        await self._tell(self._guards, submit, answer)
+
+    async def _tell(self, guards: Sequence[Guard], submit: Submit, answer: Answer | None) -> None:
+        told = []
+        for guard in guards:
+            told.append(asyncio.create_task(guard.after(submit, answer)))
+            # What it asks is on its way before the next one begins to compute.
+            await asyncio.sleep(0)
+        await asyncio.gather(*told)
 
 
 class GuardChain:

@@ -58,16 +58,19 @@ class OutcomeReader:
 
     async def of(self, submit: Submit, answer: Answer | None) -> SubmitOutcome:
         """Return how a submit ended, the same for whoever asks. Never raises."""
-        if submit.outcome is None:
-
-            async def fetch(path: str, query: str, credentials: RawHeaders | None) -> Answer:
-                request = submit.request
-                if credentials is not None:
-                    request = replace(request, headers=credentials)
-                return await self._forwarder.fetch(Upstream.KRATOS_PUBLIC, path, query, request)
-
-            submit.outcome = await classify(submit, answer, fetch)
+        async with submit.reading:
+            if submit.outcome is None:
+                submit.outcome = await classify(submit, answer, self._fetch_for(submit))
         return submit.outcome
+
+    def _fetch_for(self, submit: Submit) -> Fetch:
+        async def fetch(path: str, query: str, credentials: RawHeaders | None) -> Answer:
+            request = submit.request
+            if credentials is not None:
+                request = replace(request, headers=credentials)
+            return await self._forwarder.fetch(Upstream.KRATOS_PUBLIC, path, query, request)
+
+        return fetch
 
 
 async def classify(submit: Submit, answer: Answer | None, fetch: Fetch) -> SubmitOutcome:

@@ -97,8 +97,9 @@ class SelfService:
             return await self._withheld.shown(submit, answer)
 
         answer = scrubbed(await self._guards.around(submit, ask_kratos))
-        # Whatever hooks changed meanwhile holds here once the client knows.
-        await self._epochs.catch_up()
+        if _may_have_changed_members(submit):
+            # Whatever hooks changed meanwhile holds here once the client knows.
+            await self._epochs.catch_up()
         answer = self._exchange.judged(answer)
         answer = self._limit_guard.added(submit, answer)
         answer = await self._second_factors.shown(request, answer)
@@ -134,6 +135,15 @@ class SelfService:
         answer = self._exchange.judged(await self._exchange.ask(request, route))
         scrubbed_body = self._exchange.errors.scrub_error_page(answer.body)
         return Answer(answer.status, answer.headers, scrubbed_body)
+
+
+def _may_have_changed_members(submit: Submit) -> bool:
+    """Tell whether a hook may have written something.
+
+    That of a login does not; what a login does to sessions, `SessionBeginnings` sees to. One with
+    a provider may have been a registration.
+    """
+    return submit.flow != "login" or submit.method == "oidc"
 
 
 def _recovery_page() -> Answer:

@@ -1,4 +1,4 @@
--- One decision about several counters at once. The rules (RULES, by the letter after the prefix)
+-- One decision about several counters at once. The rules (`rule_of` the letter after the prefix)
 -- are put in front of this text. What it decides is policies/limits.py, line by line; the reasons
 -- are there. Times are milliseconds.
 local BUSY, MARK, NO_MARK = 1000, 6, string.rep('\0', 6)
@@ -12,7 +12,7 @@ local function moment(text)
 end
 
 local function load(key, text)
-  local record = {rule = RULES[string.sub(key, LETTER, LETTER)], key = key,
+  local record = {rule = rule_of(string.sub(key, LETTER, LETTER)), key = key,
     blocked = 0, level = 0, failures = {}, marks = {}, leases = {}}
   if not text then return record end
   local failures, leases, at

@@ -121,8 +121,12 @@ class ValkeyLimiter:
 
 def script_of(rules: Rules) -> str:
     """Return the script with the rules in front of it."""
-    table = ", ".join(f"['{letter.decode()}'] = {_lua(rule)}" for letter, rule in rules.items())
-    return f"local RULES = {{{table}}}\n{_TEXT.read_text()}"
+    # Made when asked for: the script is run anew for each decision, and needs few of them.
+    made = "".join(
+        f"  if letter == '{letter.decode()}' then return {_lua(rule)} end\n"
+        for letter, rule in rules.items()
+    )
+    return f"local function rule_of(letter)\n{made}end\n{_TEXT.read_text()}"
 
 
 def _lua(rule: Rule) -> str:

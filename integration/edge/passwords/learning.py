@@ -5,6 +5,7 @@ very same one again, for there is nothing to compare it with.
 """
 
 import asyncio
+import contextlib
 from uuid import UUID
 
 import structlog
@@ -21,6 +22,8 @@ log = structlog.get_logger()
 
 _MOST_KNOWN = 10_000
 _MOST_AT_ONCE = 8
+# A client that does not take its answer is learned from all the same.
+_ANSWER_SECONDS = 0.5
 
 
 class PasswordLearning:
@@ -48,7 +51,7 @@ class PasswordLearning:
             return
         # Whoever is not learned now is learned at the next login.
         if identity_id not in self._known and len(self._learning) < _MOST_AT_ONCE:
-            task = asyncio.create_task(self._learn(identity_id, password))
+            task = asyncio.create_task(self._learn_later(submit, identity_id, password))
             self._learning.add(task)
             task.add_done_callback(self._learning.discard)
 
@@ -56,6 +59,13 @@ class PasswordLearning:
         """Let what is being learned be stored."""
         if self._learning:
             await asyncio.wait(self._learning, timeout=2)
+
+    async def _learn_later(self, submit: Submit, identity_id: UUID, password: str) -> None:
+        """Learn once the login was answered: it needs the same processor and database."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                await submit.request.answered.wait()
+        await self._learn(identity_id, password)
 
     async def _learn(self, identity_id: UUID, password: str) -> None:
         try:

@@ -9,6 +9,7 @@ import structlog
 
 from integration.countries import Countries
 from integration.edge.asgi import Answer
+from integration.edge.epochs import Epochs
 from integration.edge.flows.guards import Submit
 from integration.edge.flows.outcome_reader import OutcomeReader
 from integration.edge.flows.submit_outcomes import Outcome, SubmitOutcome
@@ -33,11 +34,13 @@ class SessionBeginnings:
         rows: SessionRows,
         reader: OutcomeReader,
         countries: Countries,
+        epochs: Epochs,
     ) -> None:
         self._most = settings.sessions_per_member
         self._rows = rows
         self._reader = reader
         self._countries = countries
+        self._epochs = epochs
 
     async def before(self, submit: Submit) -> Refusal | None:
         return None
@@ -65,8 +68,11 @@ class SessionBeginnings:
                 facts = {"provider": "another account", "when": _when(new)}
                 await self._rows.linked(new.identity_id, facts)
             await self._greet(submit, new, earlier)
-            if living >= self._most:
-                await self._rows.end_oldest(new.identity_id, self._most)
+            if living < self._most:
+                return
+            await self._rows.end_oldest(new.identity_id, self._most)
+        # A session that was there before has changed, or ended: nobody may remember it as it was.
+        await self._epochs.catch_up()
 
     async def _greet(self, submit: Submit, new: Beginning, earlier: list[sessions.Device]) -> None:
         """Send the mail about a device that was never seen; not about the very first one."""

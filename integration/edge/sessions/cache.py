@@ -97,6 +97,7 @@ class SessionCache:
         self._told: OrderedDict[UUID, int] = OrderedDict()
         self._forgotten_up_to = 0
         epochs.listen(self._told_of)
+        epochs.on_another_past(self._forget_all)
 
     def get(self, key: bytes) -> Entry | None:
         """Return what is remembered of a credential, if it may still be used."""
@@ -147,6 +148,12 @@ class SessionCache:
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    def _forget_all(self) -> None:
+        self._tellings += 1
+        self._forgotten_up_to = self._tellings
+        self._entries.clear()
+        self._keys_of.clear()
 
     def _told_of(self, subject_id: UUID, epoch: int, settling: bool) -> None:
         self.forget(subject_id)

@@ -1,15 +1,18 @@
 """Sessions end at Kratos through the edge: our rows end with them before the client is answered.
 
 Kratos is asked first: only it can tell whether a logout is the person's own wish (its CSRF token).
-What it ended and we cannot write down is answered with 503 and written as soon as PostgreSQL is
-back; until then this edge remembers nothing of the member, and the others for no longer than
-their answers live.
+Whose session it is must be known before: while Kratos cannot say, nothing is asked to end. What it
+ended and we cannot write down is answered with 503 and written as soon as PostgreSQL is back; until
+then this edge remembers nothing of the member, and the others for no longer than their answers
+live. Should the edge die in between, or Kratos' answer get lost, a worker compares its sessions
+with ours a minute later (`FollowSessions`).
 """
 
 import asyncio
+import contextlib
 import re
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -20,7 +23,7 @@ from integration.edge.asgi import Answer, header
 from integration.edge.epochs import Epochs
 from integration.edge.exchange import Exchange
 from integration.edge.forwarding import Forwarder
-from integration.edge.problems import NOT_FOUND, RefusedError
+from integration.edge.problems import NOT_FOUND, UPSTREAM_DOWN, RefusedError
 from integration.edge.requests import Request
 from integration.edge.routes import Route, Upstream
 from integration.edge.sessions.current import Sessions
@@ -40,6 +43,8 @@ _NATIVE_LOGOUT = "/self-service/logout/api"
 LOGOUTS = frozenset({_NATIVE_LOGOUT, "/self-service/logout"})
 _RETRY_SECONDS = 0.5
 _RETRIES = 240
+# Kratos gives a request up after a minute: later than this it ends nothing any more.
+_FOLLOWED_AFTER = timedelta(seconds=65)
 
 Write = Callable[[], Awaitable[None]]
 
@@ -63,7 +68,7 @@ class SessionEndings:
             body: Of a native logout, which names the session's token.
 
         Raises:
-            RefusedError: Kratos does not answer.
+            RefusedError: Kratos cannot say.
         """
         extra = None
         if request.path == _NATIVE_LOGOUT:
@@ -79,7 +84,12 @@ class SessionEndings:
             body=None if extra is None else b"",
             extra=extra,
         )
-        return read_session(header(answer.headers, IDENTITY_HEADER), answer.body)
+        if answer.status == 401:
+            return None
+        shown = read_session(header(answer.headers, IDENTITY_HEADER), answer.body)
+        if answer.status != 200 or shown is None:
+            raise RefusedError(UPSTREAM_DOWN)
+        return shown
 
     async def around_logout(
         self, request: Request, body: bytes, ask: Callable[[], Awaitable[Answer]]
@@ -94,12 +104,30 @@ class SessionEndings:
         if request.path not in LOGOUTS:
             return await ask()
         before = await self.whose(request, body)
-        answer = await ask()
-        if before is None or answer.status >= 400:
-            return answer
+        if before is None:
+            return await ask()
+        await self.expect(before)
+        try:
+            answer = await ask()
+        except RefusedError:
+            with contextlib.suppress(RefusedError):
+                await self._end_if_over(request, body, before)
+            raise
+        if not 400 <= answer.status < 500:
+            await self._end_if_over(request, body, before)
+        return answer
+
+    async def expect(self, session: ShownSession) -> None:
+        """See to it that an end of the member's sessions at Kratos is followed, whatever happens.
+
+        While PostgreSQL is away this edge alone remembers.
+        """
+        with contextlib.suppress(RefusedError):
+            await self._rows.follow(session.identity_id, after=_FOLLOWED_AFTER)
+
+    async def _end_if_over(self, request: Request, body: bytes, before: ShownSession) -> None:
         if await self.whose(request, body) is None:
             await self._end(before.identity_id, reason="logout", only=before.session_id)
-        return answer
 
     async def revoked(self, request: Request, session: ShownSession | None) -> None:
         """Follow a member that ended other sessions of its own. Raises as `around_logout`."""
@@ -200,6 +228,8 @@ class SessionWrites:
         if instead is not None:
             return instead
         session = await self._endings.whose(request)
+        if session is not None and request.method == "DELETE":
+            await self._endings.expect(session)
         answer = await self._exchange.ask(request, route, body=body)
         if request.method == "DELETE" and answer.status < 300:
             await self._endings.revoked(request, session)

@@ -5,7 +5,7 @@ remembers of the session.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +20,8 @@ _MOVE = """
     ON CONFLICT (subject_id) DO UPDATE SET epoch = known.epoch + 1, xid = excluded.xid
 """
 # Of a session that is there already (a refresh, a second factor) only the proof is new.
+# Nobody waits for the disk, unless a hold begins: what a crash of PostgreSQL takes, the session's
+# first use writes again, and a hold whose end is lost asks once more.
 _BEGIN = f"""
     WITH written AS (
         INSERT INTO member_sessions AS known (session_id, identity_id, started_at,
@@ -29,9 +31,13 @@ _BEGIN = f"""
             %(methods)s::text[], %(aal)s,
             %(device)s::uuid, %(address)s, %(agent)s, %(country)s, %(at)s, held.reason,
             CASE WHEN held.reason IS NOT NULL THEN now() END
-        FROM (SELECT CASE WHEN %(hold)s::text IS NOT NULL AND EXISTS (
-            SELECT FROM members WHERE identity_id = %(identity)s AND recovered_at IS NOT NULL
-        ) THEN %(hold)s END AS reason) AS held
+        FROM (
+            SELECT reason, set_config('synchronous_commit',
+                CASE WHEN reason IS NULL THEN 'off' ELSE 'on' END, true)
+            FROM (SELECT CASE WHEN %(hold)s::text IS NOT NULL AND EXISTS (
+                SELECT FROM members WHERE identity_id = %(identity)s AND recovered_at IS NOT NULL
+            ) THEN %(hold)s END AS reason) AS asked
+        ) AS held
         ON CONFLICT (session_id) DO UPDATE SET
             authenticated_at = excluded.authenticated_at, expires_at = excluded.expires_at,
             methods = excluded.methods, aal = excluded.aal,
@@ -95,6 +101,10 @@ _EXTENDED = f"""
     )
     {_MOVE.format(source="longer")}
 """  # noqa: S608 - put together from constants
+_FOLLOW = """
+    INSERT INTO outbox (identity_id, lane, kind, payload, created_at, due_at)
+    VALUES (%s, 'session_check', 'follow_sessions', '{}', now(), now() + %s)
+"""
 _LINKED = """
     WITH event AS (
         INSERT INTO security_events (id, identity_id, at, kind, facts)
@@ -177,6 +187,10 @@ class SessionRows:
         """Note that Kratos ended sessions of a member: all, only one, or all but one."""
         values = {"identity": identity_id, "reason": reason, "only": only, "but": but}
         await self._database.execute(_END, values)
+
+    async def follow(self, identity_id: UUID, *, after: timedelta) -> None:
+        """Let a worker end, after a while, what Kratos has ended and nobody wrote down."""
+        await self._database.execute(_FOLLOW, (identity_id, after))
 
     async def end_one(self, session_id: UUID, *, reason: str) -> None:
         """Note that Kratos ended a session, whosesoever it was."""

@@ -21,6 +21,7 @@ Object: TypeAlias = tuple[str, str]
 # Written by the service as well, which keeps no ledger.
 _NOT_OURS_ALONE = frozenset({PLATFORM_NAMESPACE, "Permission"})
 
+# Nobody waits until this is on disk: the row of the write is, before Keto is asked.
 _NOTE = """
     WITH noted AS (
         INSERT INTO tuple_objects (key) SELECT unnest(%s::bigint[]) ON CONFLICT DO NOTHING
@@ -28,6 +29,7 @@ _NOTE = """
     )
     SELECT key, NULL::text, NULL::boolean FROM noted
     UNION ALL SELECT NULL::bigint, namespace, is_complete FROM tuple_namespaces
+    UNION ALL SELECT NULL::bigint, NULL, set_config('synchronous_commit', 'off', true)::boolean
 """
 _FOUND = """
     INSERT INTO tuple_namespaces AS known (namespace, is_complete) VALUES (%s, %s)

@@ -179,10 +179,9 @@ def revert(services: Services, ticket: str) -> State:
         raise NotFoundError("This link is not one of ours.")
     now = services.now()
     with services.transaction() as session:
-        reverting = recording.revert(session, change_id, now=now)
+        reverting, is_begun = recording.revert(session, change_id, now=now)
         identity_id, state = reverting.identity_id, State(reverting.state)
-    if state is State.REVERTED:
-        # The link is no secret for ever: a password that was set since is the owner's.
+    if not is_begun:
         return state
     timeout = services.settings.database_timeout
     try:

@@ -114,11 +114,15 @@ def end(session: Session, change: EmailChange, state: State, *, now: datetime) -
         effects.record(session, change.identity_id, (mail,), now=now)
 
 
-def revert(session: Session, change_id: UUID, *, now: datetime) -> EmailChange:
+def revert(session: Session, change_id: UUID, *, now: datetime) -> tuple[EmailChange, bool]:
     """Record that the old address wants to be the member's again. All sessions end.
 
     The password goes too: whoever changed the address may know it. What was changed after this
     change is taken back with it, and its own tickets do nothing any more.
+
+    Returns:
+        The change, and whether it is taken back by this very call. The link is no secret for ever:
+        used again it must do nothing to a password or a session of since.
 
     Raises:
         ConflictError: too late, or taken back already by an older address.
@@ -131,7 +135,7 @@ def revert(session: Session, change_id: UUID, *, now: datetime) -> EmailChange:
         raise ConflictError("This change cannot be taken back any more.")
     state = State(change.state)
     if state in (State.REVERTING, State.REVERTED):
-        return change
+        return change, False
     if not may_be_reverted(state, change.revertible_until, now):
         raise ConflictError("This change cannot be taken back any more.", detail=state)
     identity_id = change.identity_id
@@ -149,7 +153,7 @@ def revert(session: Session, change_id: UUID, *, now: datetime) -> EmailChange:
     effects.record(session, identity_id, follows, now=now)
     security_events.record(session, identity_id, Kind.PASSWORD_REMOVED, {}, now)
     epochs.move(session, identity_id)
-    return change
+    return change, True
 
 
 def is_revertible(change: EmailChange, now: datetime) -> bool:

@@ -1,0 +1,50 @@
+"""There is always an active admin: asked before a member stops being active.
+
+Belongs to the caller's transaction. Whoever makes and unmakes admins holds the same lock
+(`integration.db.locks.hold_admins`), the edge too (`integration/edge/admin/last_admin.py`).
+"""
+
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from integration.db import locks, members, role_holders
+from integration.db.tables import Member
+from integration.errors import BusyError, ConflictError
+from policies.authority import Role
+from policies.decisions import Deny
+from policies.lifecycle import Status
+from policies.roles import decide_leaving
+
+
+def hold(session: Session, identity_id: UUID) -> bool:
+    """Let nobody change who is admin until the transaction ends; before any member is held.
+
+    Returns:
+        Whether this caller may: it holds the lock alone, for the member is an admin.
+    """
+    member = members.get(session, identity_id)
+    is_admin = member is not None and member.role == Role.ADMIN
+    locks.hold_admins(session, alone=is_admin)
+    return is_admin
+
+
+def expect_another(session: Session, member: Member, target: Status, *, alone: bool) -> None:
+    """Return when there is an active admin after this member has become `target`.
+
+    Args:
+        alone: As `hold` returned it.
+
+    Raises:
+        ConflictError: `last_admin`.
+        BusyError: the member became an admin between the two calls; worth trying again.
+    """
+    if member.role != Role.ADMIN:
+        return
+    if not alone:
+        raise BusyError("Somebody else is changing this account.")
+    is_last = role_holders.count_other_admins(session, member.identity_id) == 0
+    decision = decide_leaving(Role.ADMIN, Status(member.status), target, is_last_admin=is_last)
+    if isinstance(decision, Deny):
+        [reason] = decision.reasons
+        raise ConflictError(reason.text, problem=reason.code)

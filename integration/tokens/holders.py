@@ -1,0 +1,69 @@
+"""What a holder's facts mean: how long its session lasts, what tokens say of it."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from uuid import UUID
+
+from integration.db.token_holders import Holder
+from integration.settings import Settings
+from policies import sessions, step_up
+from policies.access_claims import Subject
+from policies.authority import Role
+from policies.lifecycle import Status
+from policies.permissions import Permission, permissions_of
+from policies.step_up import Standing
+
+
+def session_ends_at(settings: Settings, holder: Holder) -> datetime | None:
+    """Return when the session is over if nobody uses it again; None: there is none."""
+    if holder.started_at is None:
+        return None
+    return sessions.ends_at(
+        started_at=holder.started_at,
+        expires_at=holder.session_expires_at,
+        last_activity_at=holder.last_activity_at,
+        max_age=settings.session_max_age,
+        idle_timeout=settings.idle_after,
+    )
+
+
+def needs_second_factor(settings: Settings, holder: Holder) -> bool:
+    """Tell whether the session is good for nothing before a second factor."""
+    standing = Standing(
+        aal=holder.aal,
+        hold=holder.hold,
+        has_second_factor=holder.has_second_factor,
+        requires_second_factor=holder.requires_second_factor,
+        role=holder.role,
+    )
+    return step_up.needs_second_factor(standing, settings.second_factor_roles)
+
+
+def subject(settings: Settings, holder: Holder, *, identity_id: UUID, session_id: UUID) -> Subject:
+    """Return what an access token says of an active member with a session."""
+    started_at = holder.started_at or holder.authenticated_at
+    return Subject(
+        identity_id=str(identity_id),
+        session_id=str(session_id),
+        authenticated_at=holder.authenticated_at,
+        session_expires_at=sessions.last_moment(
+            started_at, holder.session_expires_at, settings.session_max_age
+        ),
+        methods=holder.methods,
+        aal=holder.aal,
+        role=holder.role,
+        status=Status.ACTIVE,
+        permissions=_permissions(holder),
+    )
+
+
+def _permissions(holder: Holder) -> list[str]:
+    """Return the names it holds by its role, the roles below, and grants; see
+    `integration.authority.permissions.names_of`."""
+    by_role = permissions_of(Role(holder.role), _added(holder.added))
+    return sorted(by_role.union(holder.granted))
+
+
+def _added(shown: Iterable[str]) -> list[Permission]:
+    pairs = (each.split(" ", 1) for each in shown)
+    return [Permission(name, "", Role(role)) for role, name in pairs]

@@ -1,0 +1,99 @@
+"""Checks of Ory's paths that try to reach what a grant gave after its end. No worker runs here."""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from integration.authority import catalogue, grants, keto_tuples
+from integration.authority.admins import THE_OPERATOR
+from integration.authority.grants import Rules
+from policies.grants import Wish
+from tests.tuple_stage import Stage, stage_running
+
+PERMISSION = "members.suspend"
+CHECKS = "/relation-tuples/check/openapi"
+
+
+@pytest.fixture(scope="module")
+def stage(keto, database_url, valkey_url) -> Iterator[Stage]:
+    with stage_running(keto, database_url, valkey_url, has_worker=False) as running:
+        yield running
+
+
+@pytest.fixture
+def ended(stage) -> str:
+    """Return a member whose grant was in Keto, and is over; nobody has noticed yet."""
+    catalogue.sync(stage.services)
+    member = stage.new_member()
+    until = datetime.now(UTC) + timedelta(seconds=2)
+    with stage.services.transaction() as session:
+        wish = Wish(PERMISSION, until, "incident 7")
+        now = datetime.now(UTC)
+        grants.grant(session, THE_OPERATOR, UUID(member), wish, rules=Rules(), now=now)
+    keto_tuples.settle(stage.services, UUID(member))
+    assert held(stage, member)
+    while datetime.now(UTC) <= until:
+        time.sleep(0.01)
+    assert held(stage, member)
+    return member
+
+
+def held(stage, member) -> list:
+    return stage.keto.listed(namespace="Permission", relation="granted", subject_id=member)
+
+
+def asked(member: str, relation: str) -> dict:
+    return {
+        "namespace": "Permission",
+        "object": PERMISSION,
+        "relation": relation,
+        "subject_id": member,
+    }
+
+
+@pytest.mark.parametrize("relation", ["use", "holds", "granted"])
+@pytest.mark.parametrize("depth", [{}, {"max-depth": "9"}])
+@pytest.mark.parametrize("by", ["GET", "POST", "batch"])
+def test_what_has_ended_is_denied_however_it_is_asked(stage, ended, relation, depth, by):
+    check = asked(ended, relation)
+    if by == "batch":
+        answer = stage.edge.post(
+            "/relation-tuples/batch/check", json={"tuples": [check]}, params=depth
+        )
+        assert answer.json() == {"results": [{"allowed": False}]}
+    elif by == "GET":
+        answer = stage.edge.get(CHECKS, params=check | depth)
+        assert answer.json() == {"allowed": False}
+    else:
+        answer = stage.edge.post(CHECKS, json=check, params=depth)
+        assert answer.json() == {"allowed": False}
+    assert held(stage, ended) == []
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        str.upper,
+        "{{{}}}".format,
+        "urn:uuid:{}".format,
+        " {}".format,
+        lambda member: member.replace("-", ""),
+        "{}\t".format,
+    ],
+)
+def test_another_spelling_of_a_subject_is_another_subject(stage, ended, spelled):
+    for relation in ("use", "granted"):
+        answer = stage.edge.post(CHECKS, json=asked(spelled(ended), relation))
+        assert answer.status_code == 400 or answer.json() == {"allowed": False}
+
+
+def test_a_set_of_one_subject_is_not_that_subject(stage, ended):
+    for inner in ("", "..."):
+        check = asked(ended, "granted")
+        del check["subject_id"]
+        check["subject_set"] = {"namespace": "User", "object": ended, "relation": inner}
+        answer = stage.edge.post(CHECKS, json=check)
+        assert answer.status_code >= 400 or answer.json() == {"allowed": False}
