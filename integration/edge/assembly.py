@@ -80,10 +80,11 @@ def make_edge(settings: Settings) -> ASGIApp:
     learning = PasswordLearning(reader, histories, judge.digests)
     limits = make_limits(settings, database, forwarder, reader)
     rows, cache = SessionRows(database), SessionCache(settings, epochs, activity)
+    standings = SessionStandings(database)
     sessions = Sessions(
         settings,
         forwarder=forwarder,
-        standings=SessionStandings(database),
+        standings=standings,
         rows=rows,
         cache=cache,
         activity=activity,
@@ -115,7 +116,7 @@ def make_edge(settings: Settings) -> ASGIApp:
         endings=endings,
         gate=gate,
         second_factors=second_factors,
-        withheld=WithheldSessions(sessions, rows),
+        withheld=WithheldSessions(forwarder, sessions, standings, rows),
         epochs=epochs,
     )
     tuples = TupleReads(exchange)

@@ -2,6 +2,7 @@
 
 import secrets
 
+import httpx
 import pytest
 
 from tests.browser.browser import Browser
@@ -115,6 +116,32 @@ def test_an_account_that_is_here_already_is_linked_with_its_password(
     assert browser.path == "/account/settings"
     browser.follow("Security")
     assert "An account elsewhere was linked" in browser.text
+
+
+def test_who_is_suspended_reads_that_the_account_is_closed(
+    browser: Browser, account: Account, stack: PrivateStack
+) -> None:
+    browser.open("/login")
+    browser.press(WITH_DEMO)
+    agree(browser, account)
+    me = httpx.get(f"{stack.edge_url}/api/me", cookies=browser.cookies_for(stack.edge_url)).json()
+    suspend(stack, me["id"])
+
+    browser.open("/login")
+    browser.press(WITH_DEMO)
+    agree(browser, account)
+
+    assert browser.heading == "This account is closed to logins"
+    browser.open("/")
+    assert browser.heading == "Welcome"
+
+
+def suspend(stack: PrivateStack, identity_id: str) -> None:
+    httpx.patch(
+        f"{stack.edge_url}/admin/identities/{identity_id}",
+        json=[{"op": "replace", "path": "/state", "value": "inactive"}],
+        headers={"authorization": f"Bearer {stack.facts['admin_api_key']}"},
+    ).raise_for_status()
 
 
 def of(account: Account) -> Newcomer:

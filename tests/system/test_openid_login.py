@@ -472,18 +472,25 @@ def reached(shown):
     return [step["name"] for step in shown["steps"] if step["state"] == shown["state"]]
 
 
-@pytest.mark.parametrize("kind", ["login", "registration"])
-def test_the_steps_of_the_specification_are_shown(browser, account, admin, eventually, kind):
-    flow = browser.start(kind)
+def test_the_steps_of_the_specification_are_shown(browser, account, admin, eventually):
+    flow = browser.start("login")
     address = browser.choose(flow)
-    if kind == "login":
-        shown = progress_of(browser, flow, admin, eventually, state="waiting")
-        assert reached(shown) == ["state_validation"]
+    shown = progress_of(browser, flow, admin, eventually, state="waiting")
+    assert reached(shown) == ["state_validation"]
 
     browser.come_back(account.consent(address))
 
     shown = progress_of(browser, flow, admin, eventually, state="completed")
     assert reached(shown) == list(STEPS)
+
+
+def test_a_registration_with_a_provider_has_the_steps_of_a_registration(browser, account):
+    flow = browser.start("registration")
+    browser.come_back(account.consent(browser.choose(flow)))
+
+    shown = browser.http.get(f"/api/flows/{flow['id']}", headers={"accept": JSON}).json()
+
+    assert (shown["kind"], shown["state"]) == ("registration", "completed")
 
 
 def test_the_step_that_failed_is_shown(browsers, account, admin, eventually):
@@ -508,7 +515,11 @@ def test_a_link_that_is_offered_waits_for_the_person(stack, browser, member, adm
     path = f"/api/flows/{flow['id']}"
     shown = eventually(
         lambda: (
-            [step["name"] for step in admin.get(path).json()["steps"] if step["state"] == "waiting"]
+            [
+                step["name"]
+                for step in admin.get(path).json().get("steps", [])
+                if step["state"] == "waiting"
+            ]
             == ["account_linking"]
             and admin.get(path).json()
         )

@@ -234,20 +234,19 @@ def at(method, milliseconds):
 
 
 @pytest.mark.parametrize(
-    ("methods", "is_callback", "is_new"),
+    ("methods", "is_new"),
     [
-        ([at("oidc", 0)], True, True),
-        ([at("password", 0), at("oidc", 9)], False, True),
-        ([at("oidc", 0), at("oidc", 9)], True, True),
-        ([at("password", 0), at("oidc", 9)], True, False),
-        ([at("oidc", 0), at("oidc", 900)], True, False),
-        ([at("oidc", 0), at("password", 9)], False, False),
-        ([at("password", 0), at("oidc", 9), at("totp", 10)], False, False),
-        ([{"method": "oidc"}, {"method": "oidc"}], True, False),
+        ([at("oidc", 0)], True),
+        ([at("password", 0), at("oidc", 9)], True),
+        ([at("oidc", 0), at("oidc", 9)], True),
+        ([at("oidc", 0), at("oidc", 900)], False),
+        ([at("oidc", 0), at("password", 9)], False),
+        ([at("password", 0), at("oidc", 9), at("totp", 10)], False),
+        ([{"method": "oidc"}, {"method": "oidc"}], False),
     ],
 )
-def test_two_methods_at_one_moment_are_a_login_that_linked_a_provider(methods, is_callback, is_new):
-    assert is_new_session({"authentication_methods": methods}, is_callback=is_callback) is is_new
+def test_two_methods_at_one_moment_are_a_login_that_linked_a_provider(methods, is_new):
+    assert is_new_session({"authentication_methods": methods}) is is_new
 
 
 CALLBACK = "/self-service/methods/oidc/callback/labidp"

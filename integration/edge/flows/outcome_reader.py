@@ -126,8 +126,7 @@ class _Reading:
             identity_id=verdict.identity_id,
             session_id=as_uuid(session.get("id")),
             code=None if verdict.outcome is Outcome.SUCCESS else verdict.code,
-            is_new_session=bool(session)
-            and is_new_session(session, is_callback=self.submit.is_callback),
+            is_new_session=bool(session) and is_new_session(session),
             flow=flow,
             session=verdict.session if verdict.outcome is Outcome.SUCCESS else None,
         )

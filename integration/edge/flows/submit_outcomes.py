@@ -211,20 +211,16 @@ def is_done(document: Mapping[str, Any]) -> bool:
     return "ui" not in document and "identity" in document
 
 
-def is_new_session(session: Mapping[str, Any], *, is_callback: bool = False) -> bool:
+def is_new_session(session: Mapping[str, Any]) -> bool:
     """Tell whether a session's last authentication began it.
 
     A refresh and a second factor add an entry to its methods; a first login has one, or two at the
-    same moment when it also linked a provider.
-
-    Args:
-        is_callback: A provider's answer was the last; what it begins, it is the first of.
+    same moment when it also linked a provider. Renewed with a provider, a session is another one.
     """
     methods = [item for item in session.get("authentication_methods") or () if _is_dict(item)]
     if len(methods) < 2:
         return True
-    names = [item.get("method") for item in methods]
-    if len(methods) > 2 or names[1] != "oidc" or (is_callback and names[0] != "oidc"):
+    if len(methods) > 2 or methods[1].get("method") != "oidc":
         return False
     first, second = (_moment(item.get("completed_at")) for item in methods)
     return first is not None and second is not None and abs(second - first) < _LINKED_WITHIN
