@@ -179,6 +179,20 @@ def login_waiting(at: datetime) -> Steps:
     return _reached(LOGIN_STEPS, "password_verification", StepState.WAITING, at)
 
 
+def oauth_succeeded(at: datetime) -> Steps:
+    """Give the steps of a login with a provider that gave a session."""
+    return tuple(Step(name, StepState.COMPLETED, at) for name in OAUTH_STEPS)
+
+
+def oauth_reached(step: str, state: StepState, at: datetime) -> Steps:
+    """Give the steps of a login with a provider that failed or waits at `step`.
+
+    Raises:
+        ValueError: There is no such step.
+    """
+    return _reached(OAUTH_STEPS, step, state, at)
+
+
 def without_oracle(steps: Steps) -> Steps:
     """Give the steps of a login for eyes that may not learn who exists.
 

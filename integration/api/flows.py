@@ -19,8 +19,12 @@ from policies.progress import Kind, StepState
 router = APIRouter(prefix="/api/flows", tags=["flows"])
 
 _ADMIN_SCOPE = "identities:read"
-# Workflows that are a Kratos flow, by Kratos' own word.
-_KRATOS_NAMES = {Kind.REGISTRATION: "registration", Kind.LOGIN: "login"}
+# Workflows that are a Kratos flow, by Kratos' own words.
+_KRATOS_NAMES = {
+    Kind.REGISTRATION: ("registration",),
+    Kind.LOGIN: ("login",),
+    Kind.OAUTH: ("login", "registration"),
+}
 
 
 class StepView(BaseModel):
@@ -70,10 +74,10 @@ def get_flow(flow_id: UUID, request: Request, services: UsesServices) -> FlowVie
 def _kind_shown_to(
     services: Services, flow_id: UUID, cookie: str | None, known: Flow | None
 ) -> Kind | None:
-    kinds = (Kind(known.kind),) if known is not None else tuple(_KRATOS_NAMES)
+    kinds = (Kind(known.kind),) if known is not None else (Kind.REGISTRATION, Kind.LOGIN)
     for kind in kinds:
-        name = _KRATOS_NAMES.get(kind)
-        if name is not None and services.kratos.shows_flow(name, flow_id, cookie):
+        names = _KRATOS_NAMES.get(kind, ())
+        if any(services.kratos.shows_flow(name, flow_id, cookie) for name in names):
             return kind
     return None
 

@@ -19,6 +19,7 @@ from integration.edge.flows.flow_ticket import FlowTicket
 from integration.edge.flows.flow_turns import FlowTurns
 from integration.edge.flows.guards import Guard, GuardChain, SideBySide
 from integration.edge.flows.login_attempts import LoginAttempts
+from integration.edge.flows.oidc_ticket import OidcTicket
 from integration.edge.flows.outcome_reader import OutcomeReader
 from integration.edge.flows.registration_progress import RegistrationProgress
 from integration.edge.flows.self_service import SelfService
@@ -79,10 +80,11 @@ def make_edge(settings: Settings) -> ASGIApp:
     learning = PasswordLearning(reader, histories, judge.digests)
     limits = make_limits(settings, database, forwarder, reader)
     rows, cache = SessionRows(database), SessionCache(settings, epochs, activity)
+    standings = SessionStandings(database)
     sessions = Sessions(
         settings,
         forwarder=forwarder,
-        standings=SessionStandings(database),
+        standings=standings,
         rows=rows,
         cache=cache,
         activity=activity,
@@ -110,10 +112,11 @@ def make_edge(settings: Settings) -> ASGIApp:
         limit_guard=limits.guard,
         locks=locks,
         ticket=FlowTicket(settings),
+        oidc_ticket=OidcTicket(settings),
         endings=endings,
         gate=gate,
         second_factors=second_factors,
-        withheld=WithheldSessions(sessions, rows),
+        withheld=WithheldSessions(forwarder, sessions, standings, rows),
         epochs=epochs,
     )
     tuples = TupleReads(exchange)

@@ -94,6 +94,8 @@ _SENTENCES = {
     4070005: _CODE_TOO_OLD,
     1010003: "You logged in a while ago, so we ask once more.",
     1010004: "Your account asks for a second step.",
+    1010016: "An account with this address is here already. Log in to it, and the other account is "
+    "linked: from then on either logs you in.",
     1010014: "We sent a mail with a code. Nothing there? Check the spam folder.",
     1050001: "Your changes are saved.",
     1080002: "Your address is confirmed.",
@@ -104,6 +106,9 @@ _SENTENCES = {
     4070006: "This code is wrong, or was used before. Please try again.",
     4060006: "This code is wrong, or was used before. Please try again.",
 }
+_GENERIC = 4000001
+_OF_A_PROVIDER = "OpenID"
+_PROVIDER_FAILED = "The other site did not log you in. Please try again, or log in another way."
 _PATTERN_REFUSED = 4000004
 _ALLOWED = {"traits.username": "Please use only letters, digits, _ and -."}
 
@@ -168,4 +173,6 @@ def sentence(message: Message, field: str = "") -> str:
     """
     if message.id == _PATTERN_REFUSED:
         return _ALLOWED.get(field, "This has characters that cannot be used here.")
+    if message.id == _GENERIC and _OF_A_PROVIDER in message.text:
+        return _PROVIDER_FAILED
     return _SENTENCES.get(message.id) or message.text

@@ -51,7 +51,11 @@ def test_the_facts_of_a_running_stack_are_complete_and_private(running: PrivateS
         "pids",
         "versions",
     }
-    assert running.pids().keys() >= SERVERS
+    assert running.pids().keys() >= SERVERS | {"demo-provider"}
+    provider = running.facts["oidc_provider_url"]
+    assert provider == f"http://127.0.0.1:{running.environ['KLEIS_PORT_OIDC']}"
+    told = httpx.get(f"{provider}/.well-known/openid-configuration").json()
+    assert told["issuer"] == provider
     assert [one["role"] for one in running.facts["demo_members"]] == [
         "admin",
         "moderator",

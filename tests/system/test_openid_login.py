@@ -149,6 +149,19 @@ def test_the_second_login_is_the_same_members(browsers, account, record, eventua
     assert subjects == ["Your account was used on a new device"]
 
 
+def test_a_browser_that_was_here_before_is_no_new_device(either, account, record, stack):
+    either.go_through(account)
+    token = either.http.get("/self-service/logout/browser", headers={"accept": JSON}).json()
+    either.http.get("/self-service/logout", params={"token": token["logout_token"]})
+    either.go_through(account)
+
+    rows = record.sessions(record.member(account.email)["identity_id"])
+    assert [row["end_reason"] for row in rows] == ["logout", ""]
+    assert rows[0]["device_id"] == rows[1]["device_id"] is not None
+    record.until_done(account.email)
+    assert not [mail for mail in mails_to(stack, account.email) if "device" in mail["subject"]]
+
+
 def test_an_address_in_capitals_is_the_same_address(stack, browser, record):
     account = Account(stack.facts["oidc_provider_url"])
     account.tell(email=account.email.upper())
@@ -426,6 +439,92 @@ def test_who_our_tables_shut_out_reads_why(browsers, account, record, status, ei
     assert texts_of(flow) == [f"This account is {status}."]
     [attempt] = record.attempts(either)
     assert (attempt["outcome"], attempt["code"]) == ("disabled", f"account_{status}")
+
+
+# How far it got
+
+
+STEPS = (
+    "state_validation",
+    "token_exchange",
+    "profile_fetch",
+    "user_resolution",
+    "account_linking",
+    "session_creation",
+)
+
+
+def progress_of(browser, flow, admin, eventually, *, state):
+    path = f"/api/flows/{flow['id']}"
+    shown = eventually(
+        lambda: (found := admin.get(path), found.json().get("state") == state and found.json())[1],
+        seconds=5,
+    )
+    own = browser.http.get(path, headers={"accept": JSON})
+    assert own.status_code == 200, own.text
+    assert own.json() == shown
+    assert shown["kind"] == "oauth"
+    assert tuple(step["name"] for step in shown["steps"]) == STEPS
+    return shown
+
+
+def reached(shown):
+    return [step["name"] for step in shown["steps"] if step["state"] == shown["state"]]
+
+
+def test_the_steps_of_the_specification_are_shown(browser, account, admin, eventually):
+    flow = browser.start("login")
+    address = browser.choose(flow)
+    shown = progress_of(browser, flow, admin, eventually, state="waiting")
+    assert reached(shown) == ["state_validation"]
+
+    browser.come_back(account.consent(address))
+
+    shown = progress_of(browser, flow, admin, eventually, state="completed")
+    assert reached(shown) == list(STEPS)
+
+
+def test_a_registration_with_a_provider_has_the_steps_of_a_registration(browser, account):
+    flow = browser.start("registration")
+    browser.come_back(account.consent(browser.choose(flow)))
+
+    shown = browser.http.get(f"/api/flows/{flow['id']}", headers={"accept": JSON}).json()
+
+    assert (shown["kind"], shown["state"]) == ("registration", "completed")
+
+
+def test_the_step_that_failed_is_shown(browsers, account, admin, eventually):
+    refused = browsers()
+    flow = refused.start("login")
+    refused.come_back(account.refuse(refused.choose(flow)))
+    shown = progress_of(refused, flow, admin, eventually, state="failed")
+    assert shown["error"] == {"step": "token_exchange", "code": "kratos_4000001"}
+
+    forged = browsers()
+    flow = forged.start("login")
+    forged.choose(flow)
+    forged.come_back("/self-service/methods/oidc/callback/demo?code=x&state=guessed")
+    shown = progress_of(forged, flow, admin, eventually, state="failed")
+    assert shown["error"]["step"] == "state_validation"
+
+
+def test_a_link_that_is_offered_waits_for_the_person(stack, browser, member, admin, eventually):
+    account = Account(stack.facts["oidc_provider_url"], email=member.email)
+    flow = browser.start("login")
+    browser.come_back(account.consent(browser.choose(flow)))
+    path = f"/api/flows/{flow['id']}"
+    shown = eventually(
+        lambda: (
+            [
+                step["name"]
+                for step in admin.get(path).json().get("steps", [])
+                if step["state"] == "waiting"
+            ]
+            == ["account_linking"]
+            and admin.get(path).json()
+        )
+    )
+    assert shown["state"] == "waiting"
 
 
 # Native clients

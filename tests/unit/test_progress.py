@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from integration.edge.flows.oauth_progress import oauth_steps
+from integration.edge.flows.submit_outcomes import Outcome
 from policies.progress import (
     LOGIN_STEPS,
     REGISTRATION_STEPS,
@@ -233,3 +235,34 @@ def test_while_a_code_is_awaited_both_steps_wait():
     assert {states(without_oracle(login_waiting(NOON)))[name] for name in LOGIN_STEPS[2:4]} == {
         "waiting"
     }
+
+
+@pytest.mark.parametrize(
+    ("flow", "outcome", "code", "step", "state"),
+    [
+        ("login", Outcome.NEXT_STEP, "browser_location_change_required", 0, "waiting"),
+        ("login", Outcome.VALIDATION, "error_400", 0, "failed"),
+        ("login", Outcome.CSRF, "security_csrf_violation", 0, "failed"),
+        ("login", Outcome.VALIDATION, "kratos_4000001", 1, "failed"),
+        ("login", Outcome.UPSTREAM_ERROR, "upstream_error", 1, "failed"),
+        ("registration", Outcome.VALIDATION, "kratos_4000002", 3, "waiting"),
+        ("registration", Outcome.REFUSED, "username_taken", 3, "failed"),
+        ("login", Outcome.NEXT_STEP, None, 4, "waiting"),
+        ("login", Outcome.DISABLED, "account_suspended", 5, "failed"),
+        ("login", Outcome.UNVERIFIED, "email_not_verified", 5, "failed"),
+        ("verification", Outcome.NEXT_STEP, "sent_email", 5, "waiting"),
+        ("registration", Outcome.SUCCESS, None, 5, "waiting"),
+    ],
+)
+def test_a_login_with_a_provider_stands_where_its_outcome_says(flow, outcome, code, step, state):
+    steps, failed = oauth_steps(flow, outcome, code, NOON)
+    assert [str(each.state) for each in steps[:step]] == ["completed"] * step
+    assert str(steps[step].state) == state == str(state_of(steps))
+    assert {str(each.state) for each in steps[step + 1 :]} <= {"pending"}
+    assert failed == (steps[step].name if state == "failed" else None)
+
+
+def test_a_login_with_a_provider_is_done_with_a_session():
+    steps, failed = oauth_steps("login", Outcome.SUCCESS, None, NOON)
+    assert state_of(steps) is StepState.COMPLETED
+    assert failed is None

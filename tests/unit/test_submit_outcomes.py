@@ -229,6 +229,26 @@ def test_a_refresh_is_no_new_session():
     assert not is_new_session({"authentication_methods": [once, once]})
 
 
+def at(method, milliseconds):
+    return {"method": method, "completed_at": f"2026-11-22T17:55:13.{milliseconds:03d}123456Z"}
+
+
+@pytest.mark.parametrize(
+    ("methods", "is_new"),
+    [
+        ([at("oidc", 0)], True),
+        ([at("password", 0), at("oidc", 9)], True),
+        ([at("oidc", 0), at("oidc", 9)], True),
+        ([at("oidc", 0), at("oidc", 900)], False),
+        ([at("oidc", 0), at("password", 9)], False),
+        ([at("password", 0), at("oidc", 9), at("totp", 10)], False),
+        ([{"method": "oidc"}, {"method": "oidc"}], False),
+    ],
+)
+def test_two_methods_at_one_moment_are_a_login_that_linked_a_provider(methods, is_new):
+    assert is_new_session({"authentication_methods": methods}) is is_new
+
+
 CALLBACK = "/self-service/methods/oidc/callback/labidp"
 
 

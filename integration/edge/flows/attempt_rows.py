@@ -34,15 +34,16 @@ _COUNT = """
 # The last attempt counts. A flow of another kind is never touched.
 _FLOWS = """
     INSERT INTO flows (flow_id, kind, state, steps, error, identity_id, created_at, updated_at)
-    SELECT id, 'login', state, steps, error, member, at, at
+    SELECT id, kind, state, steps, error, member, at, at
     FROM jsonb_to_recordset(%s) AS
-        flow(id uuid, state text, steps jsonb, error jsonb, member uuid, at timestamptz)
+        flow(id uuid, kind text, state text, steps jsonb, error jsonb, member uuid, at timestamptz)
     ORDER BY id
     ON CONFLICT (flow_id) DO UPDATE
-    SET state = excluded.state, steps = excluded.steps, error = excluded.error,
+    SET kind = excluded.kind, state = excluded.state, steps = excluded.steps,
+        error = excluded.error,
         identity_id = coalesce(excluded.identity_id, flows.identity_id),
         updated_at = excluded.updated_at
-    WHERE flows.kind = 'login' AND flows.updated_at <= excluded.updated_at
+    WHERE flows.kind IN ('login', 'oauth') AND flows.updated_at <= excluded.updated_at
 """
 
 
@@ -129,6 +130,7 @@ def _flow_row(attempt: Attempt, member: UUID | None) -> dict[str, object]:
     at = attempt.at.isoformat()
     return {
         "id": str(attempt.flow_id),
+        "kind": str(attempt.kind),
         "state": str(state_of(steps)),
         # All steps of an attempt are of the moment it ended.
         "steps": [

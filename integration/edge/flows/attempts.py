@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from integration.edge.flows.oauth_progress import oauth_steps
 from integration.edge.flows.submit_outcomes import Outcome
 from policies import progress
 
@@ -34,6 +35,7 @@ class Attempt:
         user_agent: At most 256 characters, none of them a control character.
         counts: It gave a session that did not exist before: `last_login` moves.
         is_record: One row of `login_attempts`; else only the flow's steps move.
+        flow: What it was after all: with a provider, a login may turn into a registration.
     """
 
     id: UUID
@@ -50,6 +52,11 @@ class Attempt:
     flow_id: UUID | None
     counts: bool
     is_record: bool
+    flow: str = "login"
+
+    @property
+    def kind(self) -> progress.Kind:
+        return progress.Kind.OAUTH if self.method == "oidc" else progress.Kind.LOGIN
 
     def steps(self, identity_id: UUID | None) -> tuple[progress.Steps, str | None]:
         """Return the specification's steps of this login, and the one it failed at.
@@ -57,6 +64,8 @@ class Attempt:
         Args:
             identity_id: The member of that name, or None when there is none.
         """
+        if self.kind is progress.Kind.OAUTH:
+            return oauth_steps(self.flow, self.outcome, self.code, self.at)
         if self.outcome is Outcome.SUCCESS:
             return progress.login_succeeded(self.at), None
         if self.outcome is Outcome.NEXT_STEP:

@@ -35,7 +35,7 @@ class FlowTicket:
 
 def _is_success(submit: Submit, answer: Answer) -> bool:
     """Kratos accepted the submit, CSRF token included; a form is then sent to the next page."""
-    if submit.flow == "login":
+    if submit.flow == "login" or submit.is_callback:
         return submit.outcome is not None and submit.outcome.outcome is Outcome.SUCCESS
     if submit.flow != "registration":
         return False

@@ -47,6 +47,9 @@ class LoginAttempts:
             is_record = outcome.outcome is Outcome.SUCCESS
         if outcome.flow == "login" and (is_record or outcome.code in _WAITS):
             self._log.add(self._attempt(submit, outcome, is_record=is_record))
+        elif submit.is_callback and submit.flow_id is not None and outcome.flow != "settings":
+            # No attempt to log in, but what became of one.
+            self._log.add(self._attempt(submit, outcome, is_record=False))
 
     def _attempt(self, submit: Submit, outcome: SubmitOutcome, *, is_record: bool) -> Attempt:
         identifier = submit.identifier
@@ -65,6 +68,7 @@ class LoginAttempts:
             flow_id=None if outcome.code in _NO_FLOW else submit.flow_id,
             counts=outcome.is_login,
             is_record=is_record,
+            flow=outcome.flow,
         )
 
     def _hash(self, identifier: str) -> bytes:

@@ -12,6 +12,7 @@ from integration.edge.flows.callers import Callers
 from integration.edge.flows.flow_ticket import FlowTicket
 from integration.edge.flows.guards import GuardChain, Submit
 from integration.edge.flows.oidc_callback import is_oidc_callback
+from integration.edge.flows.oidc_ticket import OidcTicket
 from integration.edge.flows.submit_answers import has_credentials
 from integration.edge.flows.submits import read_fields
 from integration.edge.identity_lock import IdentityLocks
@@ -51,6 +52,7 @@ class SelfService:
         limit_guard: LimitGuard,
         locks: IdentityLocks,
         ticket: FlowTicket,
+        oidc_ticket: OidcTicket,
         endings: SessionEndings,
         gate: SessionGate,
         second_factors: SecondFactorFlows,
@@ -62,6 +64,7 @@ class SelfService:
         self._limit_guard = limit_guard
         self._locks = locks
         self._ticket = ticket
+        self._oidc_ticket = oidc_ticket
         self._endings = endings
         self._gate = gate
         self._second_factors = second_factors
@@ -78,6 +81,8 @@ class SelfService:
         body = await self._exchange.whole_body(request)
         fields = {} if _has_no_form(request) else read_fields(request.headers, body)
         submit = Submit.of(request, fields)
+        if submit.is_callback:
+            submit.flow_id = self._oidc_ticket.flow_of(request)
 
         seen = await self._gate.seen_by_kratos(request)
 
@@ -98,6 +103,7 @@ class SelfService:
         answer = self._exchange.judged(answer)
         answer = self._limit_guard.added(submit, answer)
         answer = await self._second_factors.shown(request, answer)
+        answer = self._oidc_ticket.added(submit, answer)
         return self._ticket.added(submit, repairs.of_self_service(request, answer))
 
     async def read(self, request: Request, route: Route) -> Answer:

@@ -8,7 +8,7 @@ native client, 500 for a script and a redirect for a form. Sources: ory/kratos v
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -129,7 +129,8 @@ _NEXT_STEP_ERRORS = frozenset(
 _GONE_ERRORS = frozenset({"self_service_flow_expired", "self_service_flow_replaced"})
 _HOOK = re.compile(r"web ?hook|/hooks?/|giving up after", re.IGNORECASE)
 _DONE = frozenset({"success", "passed_challenge"})
-_LINK_SECONDS = 5.0
+# Both are stamped in one request; nobody goes to a provider and back as fast.
+_LINKED_WITHIN = timedelta(milliseconds=250)
 
 
 def of_messages(messages: Sequence[FlowMessage]) -> tuple[Outcome, str] | None:
@@ -213,18 +214,16 @@ def is_done(document: Mapping[str, Any]) -> bool:
 def is_new_session(session: Mapping[str, Any]) -> bool:
     """Tell whether a session's last authentication began it.
 
-    A refresh and a second factor add an entry to its methods; a first login has one, or two
-    at the same moment when it also linked a provider.
+    A refresh and a second factor add an entry to its methods; a first login has one, or two at the
+    same moment when it also linked a provider. Renewed with a provider, a session is another one.
     """
     methods = [item for item in session.get("authentication_methods") or () if _is_dict(item)]
     if len(methods) < 2:
         return True
-    names = {item.get("method") for item in methods}
-    if len(names) != len(methods) or "oidc" not in names or len(methods) > 2:
+    if len(methods) > 2 or methods[1].get("method") != "oidc":
         return False
-    moments = [_moment(item.get("completed_at")) for item in methods]
-    known = [moment for moment in moments if moment is not None]
-    return len(known) == 2 and abs((known[0] - known[1]).total_seconds()) < _LINK_SECONDS
+    first, second = (_moment(item.get("completed_at")) for item in methods)
+    return first is not None and second is not None and abs(second - first) < _LINKED_WITHIN
 
 
 def as_uuid(value: object) -> UUID | None:
@@ -241,6 +240,6 @@ def _is_dict(value: object) -> bool:
 
 def _moment(text: object) -> datetime | None:
     try:
-        return datetime.fromisoformat(str(text)[:19])
+        return datetime.fromisoformat(str(text))
     except ValueError:
         return None

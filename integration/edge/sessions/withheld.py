@@ -5,55 +5,101 @@ the session all the same (`hook: session` has no condition); it ends here before
 it would come alive when the owner of the address confirms it. Source: the running server, v1.3.1.
 """
 
+import asyncio
 import json
 from dataclasses import replace
 from typing import Any
 
-from integration.edge.asgi import Answer
+import structlog
+
+from integration.edge.asgi import Answer, header
 from integration.edge.flows.guards import Submit
 from integration.edge.flows.outcomes import first_document
 from integration.edge.flows.submit_answers import SESSION_COOKIE, new_credentials
-from integration.edge.problems import Refusal, RefusedError
+from integration.edge.forwarding import Forwarder
+from integration.edge.problems import UPSTREAM_BROKEN, Refusal, RefusedError
+from integration.edge.requests import Request
+from integration.edge.routes import Upstream
 from integration.edge.sessions.current import Sessions
 from integration.edge.sessions.known_session import read_session
+from integration.edge.sessions.member_status import IDENTITY_HEADER
 from integration.edge.sessions.rows import SessionRows
+from integration.edge.sessions.standings import SessionStandings
+from policies.lifecycle import Status, may_have_session
+
+log = structlog.get_logger()
 
 _REASON = "not_allowed"
-_ENDED = Refusal(404, "session_ended", "The session of these codes has ended.")
-_NOT_ACTIVE = Refusal(
-    403, "account_not_active", "This account cannot be used yet. Log in to read why."
+_NOT_ALLOWED = Refusal(
+    403, "session_not_allowed", "There is no session for this account. Log in to read why."
 )
+# The person waits for this.
+_LONGEST_SECONDS = 1.0
 
 
 class WithheldSessions:
     """Looks at what providers' callbacks and registrations are answered with."""
 
-    def __init__(self, sessions: Sessions, rows: SessionRows) -> None:
+    def __init__(
+        self,
+        forwarder: Forwarder,
+        sessions: Sessions,
+        standings: SessionStandings,
+        rows: SessionRows,
+    ) -> None:
+        self._forwarder = forwarder
         self._sessions = sessions
+        self._standings = standings
         self._rows = rows
 
     async def shown(self, submit: Submit, answer: Answer) -> Answer:
         """Return the answer, without a session that its member may not have.
 
+        Where that cannot be said a browser keeps what it got: without our tables nobody registers,
+        and no session is worth anything.
+
         Raises:
-            RefusedError: whether it may cannot be said; or it may not, and a session was all
-                that was asked for.
+            RefusedError: an app asked for a session that it may not have, or of which nothing
+                can be said.
         """
         registers = submit.flow == "registration" or submit.is_callback
-        if not registers and not submit.is_token_exchange:
-            return answer
         credentials = new_credentials(answer)
-        if not credentials:
+        if not credentials or not (registers or submit.is_token_exchange):
             return answer
-        look = await self._sessions.look(replace(submit.request, headers=credentials))
-        if look.known is not None:
+        request = replace(submit.request, headers=credentials)
+        try:
+            async with asyncio.timeout(_LONGEST_SECONDS):
+                is_allowed = await self._is_allowed(request)
+        except (RefusedError, TimeoutError) as error:
+            log.warning("session_not_judged", error=type(error).__name__)
+            if submit.is_token_exchange:
+                raise RefusedError(UPSTREAM_BROKEN) from error
             return answer
-        shown = read_session(None, look.answer.body)
-        if shown is not None:
-            await self._rows.end_at_kratos(shown.session_id, reason=_REASON)
+        if is_allowed:
+            return answer
+        await self._end(request)
         if submit.is_token_exchange:
-            raise RefusedError(_NOT_ACTIVE if look.answer.status == 200 else _ENDED)
+            raise RefusedError(_NOT_ALLOWED)
         return _without_session(answer)
+
+    async def _is_allowed(self, request: Request) -> bool:
+        answer = await self._forwarder.fetch(
+            Upstream.KRATOS_PUBLIC, "/sessions/whoami", "", request
+        )
+        if answer.status >= 500:
+            raise RefusedError(UPSTREAM_BROKEN)
+        shown = read_session(header(answer.headers, IDENTITY_HEADER), answer.body)
+        if answer.status != 200 or shown is None:
+            return False
+        standing = await self._standings.of(shown.session_id, shown.identity_id)
+        return standing is not None and may_have_session(Status(standing.status))
+
+    async def _end(self, request: Request) -> None:
+        """Write the session down and end it, at Kratos too."""
+        look = await self._sessions.look(request)
+        shown = read_session(header(look.answer.headers, IDENTITY_HEADER), look.answer.body)
+        if look.answer.status == 200 and shown is not None:
+            await self._rows.end_at_kratos(shown.session_id, reason=_REASON)
 
 
 def _without_session(answer: Answer) -> Answer:

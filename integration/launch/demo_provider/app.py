@@ -18,10 +18,11 @@ from integration.launch.demo_provider.provider import (
 )
 
 _PAGE = Environment(autoescape=True).from_string("""<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>Demo provider</title>
-<h1>Demo provider</h1>
+<html lang="en"><meta charset="utf-8"><title>Demo provider, not Kleis</title>
+<link rel="icon" href="data:,">
+<main><h1>Demo provider</h1>
 <p>This stands for Google and the like, to try things out: anybody can be anybody here.</p>
-<form method="get">
+<form method="get" action="authorize">
 {% for name, value in query %}<input type="hidden" name="{{ name }}" value="{{ value }}">
 {% endfor %}
 {% for subject, claims in people %}
@@ -30,7 +31,7 @@ _PAGE = Environment(autoescape=True).from_string("""<!doctype html>
 {%- if claims.email and not claims.email_verified %}, not verified{% endif %}</p>
 {% endfor %}
 <p><button name="refuse" value="yes">Cancel</button></p>
-</form></html>
+</form></main></html>
 """)
 _NO_STORE = {"Cache-Control": "no-store"}
 
