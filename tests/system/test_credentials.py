@@ -76,6 +76,9 @@ ALONE: list[tuple[str, str, Any, int, str]] = [
         "",
     ),
     ("DELETE", "/api/me/elevations/{elevation_id}", None, 404, "elevation_unknown"),
+    ("GET", "/api/me/appeals", None, 200, ""),
+    ("POST", "/api/me/appeals", {"ticket": "x", "statement": "a test"}, 403, "ticket_refused"),
+    ("POST", "/api/me/deactivation", {}, 204, ""),  # it ends every session: the last of all
 ]
 
 
