@@ -57,7 +57,7 @@ def roles_written(
     x_request_id: Annotated[str, Header()] = "",
 ) -> None:
     """Give members the roles that the tuples say, all in one transaction."""
-    locks.hold_admins(session, alone=True)
+    locks.hold_admins(session)
     admin = Admin(By(f"key:{payload.api_key_id}", x_request_id), scopes=_SCOPES)
     # In one order everywhere, or two transactions wait for each other.
     for change in sorted(payload.changes, key=lambda each: each.identity_id):

@@ -44,7 +44,7 @@ class SyncIdentity:
 
 @dataclass(frozen=True, slots=True)
 class EndSessions:
-    """Delete every Kratos session of the member."""
+    """Delete every Kratos session of the member; of an active one, those of before this moment."""
 
 
 @dataclass(frozen=True, slots=True)

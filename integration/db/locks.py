@@ -49,17 +49,14 @@ def tuple_lock(engine: Engine, *, timeout: timedelta) -> Iterator[None]:
         yield
 
 
-def hold_admins(session: Session, *, alone: bool) -> None:
-    """Hold who is an active admin until the transaction ends; before any member's row is held.
+def hold_admins(session: Session) -> None:
+    """Let nobody else change who is an active admin until the transaction ends; to be called before
+    any member's row is held.
 
     Two admins who shut each other out at the same time would leave none. Nothing else is waited
     for while it is held but rows.
-
-    Args:
-        alone: For whoever changes it; others only keep it from being changed.
     """
-    lock = "pg_advisory_xact_lock" if alone else "pg_advisory_xact_lock_shared"
-    session.execute(text(f"select {lock}({KEY})"), {"name": ADMINS})
+    session.execute(text(f"select pg_advisory_xact_lock({KEY})"), {"name": ADMINS})
 
 
 @contextmanager

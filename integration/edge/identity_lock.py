@@ -57,10 +57,12 @@ class IdentityLocks:
     def held_for_leaving(
         self, identity_id: UUID, *, is_admin: bool
     ) -> AbstractAsyncContextManager[None]:
-        """Hold an identity that is to be shut out, and who is an active admin.
+        """Hold an identity that is to be shut out, and keep others from changing who is admin.
+
+        Until our tables have followed Kratos, somebody who is made an admin meanwhile would count.
 
         Args:
-            is_admin: It is one: then nobody else may shut one out or make one meanwhile.
+            is_admin: It is one: then nobody else may shut anybody out meanwhile.
 
         Raises:
             RefusedError: as `held`.

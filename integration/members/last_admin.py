@@ -18,22 +18,25 @@ from policies.roles import decide_leaving
 
 
 def hold(session: Session, identity_id: UUID) -> bool:
-    """Let nobody change who is admin until the transaction ends; before any member is held.
+    """Let nobody else change who is admin until the transaction ends, where the member is one.
+
+    To be called before any member's row is held.
 
     Returns:
-        Whether this caller may: it holds the lock alone, for the member is an admin.
+        Whether it is.
     """
     member = members.get(session, identity_id)
     is_admin = member is not None and member.role == Role.ADMIN
-    locks.hold_admins(session, alone=is_admin)
+    if is_admin:
+        locks.hold_admins(session)
     return is_admin
 
 
-def expect_another(session: Session, member: Member, target: Status, *, alone: bool) -> None:
-    """Return when there is an active admin after this member has become `target`.
+def expect_another(session: Session, member: Member, target: Status, *, is_held: bool) -> None:
+    """Return when there is an active admin after this member, whose row is held, became `target`.
 
     Args:
-        alone: As `hold` returned it.
+        is_held: As `hold` returned it.
 
     Raises:
         ConflictError: `last_admin`.
@@ -41,7 +44,7 @@ def expect_another(session: Session, member: Member, target: Status, *, alone: b
     """
     if member.role != Role.ADMIN:
         return
-    if not alone:
+    if not is_held:
         raise BusyError("Somebody else is changing this account.")
     is_last = role_holders.count_other_admins(session, member.identity_id) == 0
     decision = decide_leaving(Role.ADMIN, Status(member.status), target, is_last_admin=is_last)

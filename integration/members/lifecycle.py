@@ -84,14 +84,14 @@ def transition(
             `last_admin`, nobody else would be admin.
     """
     may_leave = leads_out_of_active(trigger) and not is_done
-    alone = may_leave and last_admin.hold(session, identity_id)
+    is_held = may_leave and last_admin.hold(session, identity_id)
     member = members.lock(session, identity_id)
     if member is None:
         raise NotFoundError("There is no such member.", detail=str(identity_id))
     arrow = decide_transition(Status(member.status), trigger, actor)
     walk = _expect(arrow if isinstance(arrow, Deny) else (arrow,))
     if may_leave:
-        last_admin.expect_another(session, member, walk[-1].target, alone=alone)
+        last_admin.expect_another(session, member, walk[-1].target, is_held=is_held)
     return _take(session, member, walk, actor, reason=reason, now=now)
 
 

@@ -34,7 +34,7 @@ def assign(
         NotFoundError: there is no such member.
         ConflictError, ForbiddenError, InvalidInputError: as `policies.roles.decide_role` says.
     """
-    locks.hold_admins(session, alone=True)
+    locks.hold_admins(session)
     member = rows.lock(session, subject_id)
     if member is None:
         raise NotFoundError("There is no such member.", problem="member_unknown")

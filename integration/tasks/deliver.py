@@ -90,7 +90,7 @@ def _bring_about_decided(services: Services, row: OutboxEffect, identity_id: UUI
         case told:
             timeout = services.settings.database_timeout
             with locks.identity_lock(services.engine, identity_id, timeout=timeout):
-                _tell_ory(services, identity_id, told)
+                _tell_ory(services, identity_id, told, row.created_at)
 
 
 def _tell_ory(
@@ -106,6 +106,7 @@ def _tell_ory(
     | DeleteIdentity
     | FollowEmailChange
     | ForgetCredentials,
+    asked_at: datetime,
 ) -> None:
     match effect:
         case SyncAuthority():
@@ -115,7 +116,7 @@ def _tell_ory(
         case SyncIdentity(enable):
             identity.sync(services, identity_id, enable=enable)
         case EndSession() | EndSessions() | EndOlderSessions() | FollowSessions():
-            _end_sessions(services, identity_id, effect)
+            _end_sessions(services, identity_id, effect, asked_at)
         case DeleteIdentity():
             identity.delete(services, identity_id)
         case other:
@@ -126,12 +127,13 @@ def _end_sessions(
     services: Services,
     identity_id: UUID,
     effect: EndSession | EndSessions | EndOlderSessions | FollowSessions,
+    asked_at: datetime,
 ) -> None:
     match effect:
         case EndSession(session_id):
             session_ends.end_one(services, UUID(session_id))
         case EndSessions():
-            session_ends.end_all(services, identity_id)
+            session_ends.end_all(services, identity_id, asked_at=asked_at)
         case EndOlderSessions(before):
             session_ends.end_older(services, identity_id, datetime.fromisoformat(before))
         case FollowSessions():

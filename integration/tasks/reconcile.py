@@ -170,7 +170,7 @@ def _apply(
             services.keto.change(insert=insert, delete=delete)
             _move_epoch(services, identity_id)
         case RepairSessions():
-            session_ends.end_all(services, identity_id)
+            session_ends.end_all(services, identity_id, asked_at=services.now())
         case RemoveIdentity():
             identities.delete(services, identity_id)
         case RepairIdentity(enabled) if current is not None:

@@ -3,8 +3,9 @@
 from datetime import datetime
 from uuid import UUID
 
-from integration.db import member_sessions
+from integration.db import member_sessions, members
 from integration.services import Services
+from policies.lifecycle import Status
 
 _REASON = "revoked"
 _ENDED_AT_KRATOS = "logout"
@@ -17,8 +18,16 @@ def end_one(services: Services, session_id: UUID) -> None:
         member_sessions.end(session, session_id, reason=_REASON, now=services.now())
 
 
-def end_all(services: Services, identity_id: UUID) -> None:
-    """End every session of a member. The caller holds the identity's lock."""
+def end_all(services: Services, identity_id: UUID, *, asked_at: datetime) -> None:
+    """End every session of a member. The caller holds the identity's lock.
+
+    Of one who is active only those from before it was asked for: who logged in since was let in.
+    """
+    with services.transaction() as session:
+        member = members.get(session, identity_id)
+    if member is not None and member.status == Status.ACTIVE:
+        end_older(services, identity_id, asked_at)
+        return
     services.kratos.end_sessions(identity_id)
     with services.transaction() as session:
         member_sessions.end_all(session, identity_id, reason=_REASON, now=services.now())

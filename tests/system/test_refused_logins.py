@@ -210,6 +210,21 @@ def test_an_appeal_is_moot_when_an_admin_enables_the_identity(app, admin, member
     logs_in(app, member, eventually)
 
 
+def test_who_logs_in_right_after_being_let_back_in_stays_logged_in(
+    app, stack, admin, member, logged_in, eventually
+):
+    """Sessions of before are ended once more by the worker, and a new one is none of them."""
+    set_state(admin, member, "inactive")
+    set_state(admin, member, "active")
+
+    token = logs_in(app, member, eventually)["session"]["token"]
+
+    undone = "select 1 from outbox where identity_id = %s and lane = 'identity' and done_at is null"
+    eventually(lambda: not ask(stack, undone, member.identity_id))
+    assert app.whoami(token) == 200
+    assert app.whoami(logged_in["session"]["token"]) == 401
+
+
 def test_who_is_banned_is_promised_nothing(app, stack, member):
     put_into(stack, member, "banned")
 
