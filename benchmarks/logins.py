@@ -33,6 +33,8 @@ CONNECTIONS = 4
 MEMBERS = 100
 ROUNDS = 3
 WARM_UP = 5.0
+HARDEST_IN_PARTS = 10
+"""Cost of bcrypt from which on the hash hides the parts."""
 Ways: TypeAlias = dict[str, Callable[[Any], Awaitable[None]]]
 
 
@@ -57,35 +59,46 @@ def make_member(stack: PrivateStack) -> dict[str, str]:
     return {"method": "password", "identifier": email, "password": password}
 
 
-def login(base: str, credentials: list[dict[str, str]]) -> Callable[[Any], Awaitable[None]]:
-    """Return a whole native login: the flow, then its submit.
+class Logins:
+    """Native logins at one address.
 
     Members take turns, and each comes from somewhere else: a member who logs in all the time has
     sessions ended, and an address with five attempts under way has to wait.
     """
-    turns = itertools.cycle(credentials)
 
-    async def ask(session: aiohttp.ClientSession) -> None:
-        fields = {"X-Forwarded-For": str(IPv4Address(0x0A000000 + secrets.randbelow(1 << 24)))}
-        async with session.get(f"{base}/self-service/login/api", headers=fields) as started:
-            flow = (await started.json())["id"]
-        url = f"{base}/self-service/login?flow={flow}"
-        async with session.post(url, json=next(turns), headers=fields) as answer:
+    def __init__(self, base: str, credentials: list[dict[str, str]]) -> None:
+        self._base = base
+        self._credentials = itertools.cycle(credentials)
+        self._flows: list[str] = []
+
+    async def whole(self, session: aiohttp.ClientSession) -> None:
+        """Start a flow, and submit it."""
+        await self._submit(session, await self._started(session))
+
+    async def start(self, session: aiohttp.ClientSession) -> None:
+        """Start a flow, and keep it: Kratos' cheapest write, where the edge shows most."""
+        self._flows.append(await self._started(session))
+
+    async def submit(self, session: aiohttp.ClientSession) -> None:
+        """Submit a flow that was kept, as a person does who has typed meanwhile."""
+        await self._submit(session, self._flows.pop())
+
+    async def _started(self, session: aiohttp.ClientSession) -> str:
+        url = f"{self._base}/self-service/login/api"
+        async with session.get(url, headers=from_somewhere()) as answer:
+            return str((await answer.json())["id"])
+
+    async def _submit(self, session: aiohttp.ClientSession, flow: str) -> None:
+        url, member = f"{self._base}/self-service/login?flow={flow}", next(self._credentials)
+        async with session.post(url, json=member, headers=from_somewhere()) as answer:
             await answer.read()
             if answer.status != 200:
                 raise RuntimeError(f"status {answer.status}: {(await answer.text())[:200]}")
 
-    return ask
 
-
-def fetch(base: str) -> Callable[[Any], Awaitable[None]]:
-    """Return the start of a login flow: Kratos' cheapest write, where the edge shows most."""
-
-    async def ask(session: aiohttp.ClientSession) -> None:
-        async with session.get(f"{base}/self-service/login/api") as answer:
-            await answer.read()
-
-    return ask
+def from_somewhere() -> dict[str, str]:
+    """Return what a proxy says of a client; the edge of this benchmark believes it."""
+    return {"X-Forwarded-For": str(IPv4Address(0x0A000000 + secrets.randbelow(1 << 24)))}
 
 
 def throughput(ways: Ways, seconds: float) -> float:
@@ -121,15 +134,23 @@ def added(what: str, ways: Ways, rate: float, seconds: float) -> int:
     return len(pairs)
 
 
-def measure(cost: int, seconds: float) -> None:
-    """Print how many logins go at a cost of bcrypt, and what the edge adds at half of that."""
+def measure(cost: int, seconds: float, *, in_parts: bool) -> None:
+    """Print how many logins go at a cost of bcrypt, and what the edge adds at half of that.
+
+    Args:
+        in_parts: Also to the start of a flow and to its submit, each by itself.
+    """
     print(f"bcrypt {cost}; load average {os.getloadavg()[0]:.1f}")
-    with running(cost) as (ways, starts, edge):
-        half = throughput(ways, seconds / 4) / 2
-        for what, each in {"a login": ways, "the start of a flow": starts}.items():
+    with running(cost) as (logins, edge):
+        wholes: Ways = {name: each.whole for name, each in logins.items()}
+        half = throughput(wholes, seconds / 4) / 2
+        parts: dict[str, Ways] = {"a login": wholes}
+        if in_parts:
+            parts["the start of its flow"] = {name: each.start for name, each in logins.items()}
+            parts["its submit"] = {name: each.submit for name, each in logins.items()}
+        for what, ways in parts.items():
             before, own = cpu_seconds(edge), time.process_time()
-            turns = added(what, each, half, seconds)
-            turns += int(half * WARM_UP / len(each))
+            turns = added(what, ways, half, seconds) + int(half * WARM_UP / len(ways))
             spent, client = cpu_seconds(edge) - before, time.process_time() - own
             print(f"computed by the edge for {what}: {spent / turns * 1000:.1f} ms;", end=" ")
             print(f"by the client for two: {client / turns * 1000:.1f} ms")
@@ -142,15 +163,12 @@ def main() -> None:
     parser.add_argument("--costs", type=int, nargs="+", default=[12, 4], help="of bcrypt")
     given = parser.parse_args()
     for cost in given.costs:
-        measure(cost, given.seconds)
+        measure(cost, given.seconds, in_parts=cost < HARDEST_IN_PARTS)
 
 
 @contextmanager
-def running(cost: int) -> Iterator[tuple[Ways, Ways, int]]:
-    """Run a stack; return logins and starts of flows, each straight at Kratos and by the edge.
-
-    The last is the number of the edge's process.
-    """
+def running(cost: int) -> Iterator[tuple[dict[str, Logins], int]]:
+    """Run a stack; return logins straight at Kratos and by the edge, and the edge's process."""
     with tempfile.TemporaryDirectory() as folder:
         settings = {"KLEIS_BCRYPT_COST": str(cost), "KLEIS_TRUSTED_PROXIES": "127.0.0.0/8"}
         stack = PrivateStack(Path(folder), settings)
@@ -161,11 +179,8 @@ def running(cost: int) -> Iterator[tuple[Ways, Ways, int]]:
                 making = pool.map(lambda _: make_member(stack), range(MEMBERS))
                 credentials = list(making)
             bases = {"direct": direct, "edge": stack.edge_url}
-            yield (
-                {name: login(base, credentials) for name, base in bases.items()},
-                {name: fetch(base) for name, base in bases.items()},
-                stack.pids()["edge"],
-            )
+            logins = {name: Logins(base, credentials) for name, base in bases.items()}
+            yield logins, stack.pids()["edge"]
         finally:
             stack.close()
 

@@ -12,6 +12,7 @@
 import argparse
 import itertools
 import json
+import os
 import statistics
 import sys
 import tempfile
@@ -21,9 +22,10 @@ from pathlib import Path
 
 import httpx
 import psycopg
-from benchmarks.token_refreshes import compare, fill, quiet
 
 from benchmarks.logins import make_member
+from benchmarks.stage import cpu_seconds
+from benchmarks.token_refreshes import compare, fill, quiet
 from tests.private_stack import PrivateStack
 
 FEW = 10_000
@@ -46,6 +48,8 @@ def issuing(stack: PrivateStack, seconds: float) -> None:
         headers = {"X-Session-Token": answer.json()["session_token"]}
         asked: dict[str, list[float]] = {"whoami": [], "tokens": []}
         end = time.perf_counter() + seconds * 2
+        pid = stack.pids()["service"]
+        before = cpu_seconds(pid)
         for name in itertools.cycle(asked):
             started = time.perf_counter()
             if name == "whoami":
@@ -56,11 +60,13 @@ def issuing(stack: PrivateStack, seconds: float) -> None:
             answer.raise_for_status()
             if started > end:
                 break
+        cost = (cpu_seconds(pid) - before) / len(asked["tokens"]) * 1000
         ending(client, f"{service}api/tokens", headers)
     whoami, tokens = (statistics.median(waits) for waits in asked.values())
     say(
         f"tokens for a session: p50 {tokens:.1f} ms, one whoami {whoami:.1f} ms:"
-        f" {tokens - whoami:+.1f} ms, {tokens / whoami:.1f} x (n = {len(asked['tokens'])})"
+        f" {tokens - whoami:+.1f} ms, {tokens / whoami:.1f} x (n = {len(asked['tokens'])});"
+        f" the service computed {cost:.1f} ms for one; load average {os.getloadavg()[0]:.1f}"
     )
 
 
@@ -85,8 +91,10 @@ def ending(client: httpx.Client, tokens: str, headers: dict[str, str]) -> None:
     say(f"the end of a session reaches who waits for it {heard[0] - ended:+.2f} s after its answer")
 
 
-def refreshing(url: str, settings: dict[str, str], options: argparse.Namespace) -> None:
+def refreshing(stack: PrivateStack, options: argparse.Namespace) -> None:
     """Print how refreshes compare with raw updates, of few families and of many."""
+    settings = json.loads((stack.home / "settings.json").read_text())
+    url, postgres = settings["KLEIS_DATABASE_URL"], stack.pids()["postgres"]
     with psycopg.connect(url) as connection:
         row = connection.execute(
             "select identity_id from members where status = 'active' limit 1"
@@ -94,13 +102,13 @@ def refreshing(url: str, settings: dict[str, str], options: argparse.Namespace) 
     assert row is not None
     member, most = str(row[0]), options.families
     fill(url, member, 0, FEW - 1)
-    few, words = compare(settings, range(FEW), options, processes=1)
+    few, words = compare(settings, postgres, range(FEW), options, processes=1)
     say(words)
     fill(url, member, FEW, most - 1)
-    many, words = compare(settings, range(FEW, most), options, processes=1)
+    many, words = compare(settings, postgres, range(FEW, most), options, processes=1)
     say(f"{words}\np99 of {most} families: {many / few:.2f} x that of {FEW}")
     fill(url, member, most, most + FEW - 1)
-    _, words = compare(settings, range(most, most + FEW), options, processes=2)
+    _, words = compare(settings, postgres, range(most, most + FEW), options, processes=2)
     say(words)
 
 
@@ -116,8 +124,7 @@ def main() -> None:
         try:
             stack.start()
             issuing(stack, options.seconds)
-            settings = json.loads((stack.home / "settings.json").read_text())
-            refreshing(settings["KLEIS_DATABASE_URL"], settings, options)
+            refreshing(stack, options)
         finally:
             stack.close()
 

@@ -132,6 +132,7 @@ def make_hooks(services: Services) -> FastAPI:
     largest = 4 * services.settings.max_import_bytes
     app = FastAPI(title="Kleis hooks", openapi_url=None, max_body_size=largest)
     app.state.services = services
+    app.state.settling = authority.make_turns()
     problems.install(app)
     for module in _HOOKS:
         app.include_router(module.router)

@@ -206,6 +206,8 @@ def canonical_identifier(text: str) -> str:
     Kratos trims and lowers each character (Go's `strings.ToLower`). Invisible characters and
     compatibility forms are folded on top: that can only make more spellings count together.
     """
+    if text.isascii() and text.isprintable():
+        return text.lower().strip()
     folded = unicodedata.normalize("NFKC", _lower(text)).casefold()
     folded = unicodedata.normalize("NFKC", folded)
     kept = (c for c in folded if unicodedata.category(c) not in ("Cf", "Cc", "Mn"))
@@ -221,5 +223,7 @@ def kratos_identifier(text: str) -> str:
 
 
 def _lower(text: str) -> str:
+    if text.isascii():
+        return text.lower()
     # One character for one, as Go does it: Python alone makes two of U+0130.
     return "".join("i" if c == "\u0130" else c.lower() for c in text)

@@ -1,5 +1,6 @@
 """A PostgreSQL of one file of tests alone, to be killed and paused."""
 
+import contextlib
 import os
 import secrets
 import signal
@@ -62,4 +63,6 @@ class Server:
         postmaster = self._process.pid
         children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
         for pid in (postmaster, *map(int, children)):
-            os.kill(pid, number)
+            # One that has just ended needs no signal.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)

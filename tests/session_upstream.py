@@ -22,12 +22,16 @@ class Sessions(Upstream):
         self.sets_cookie: set[str] = set()
         self.asked: list[str] = []
         self.broken = False
+        self.denies = False
         self.loses_answers = False
 
     async def do_self_service_logout_api(self, request: web.Request) -> web.StreamResponse:
         token = json.loads(await request.read())["session_token"]
         self.changed[token] = {"gone": True}
         return web.Response(status=500 if self.loses_answers else 204)
+
+    async def do_health_ready(self, request: web.Request) -> web.StreamResponse:
+        return web.json_response({}, status=503 if self.denies else 200)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         if request.path.startswith("/admin/identities/") and request.path.endswith("/sessions"):
@@ -54,6 +58,8 @@ class Sessions(Upstream):
     async def do_sessions_whoami(self, request: web.Request) -> web.StreamResponse:
         identity = _credential(request)
         self.asked.append(identity)
+        if self.denies:
+            return web.json_response({"error": {"code": 401}}, status=401)
         if self.broken:
             return web.json_response({"error": {"code": 500}}, status=500)
         if identity in self.changed and self.changed[identity].get("gone"):

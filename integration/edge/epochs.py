@@ -31,7 +31,8 @@ _PERIOD_SECONDS = 0.25
 _RECONNECT_SECONDS = 1.0
 _LOOK = """
 SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint,
-       concat_ws(' ', pg_postmaster_start_time(), 'subject_epochs'::regclass::oid),
+       concat_ws(' ', extract(epoch FROM pg_postmaster_start_time()),
+                 'subject_epochs'::regclass::oid),
        subject_id, epoch, settled_epoch < authority_epoch
 FROM (VALUES (1)) AS always LEFT JOIN subject_epochs ON xid >= %s
 """

@@ -54,8 +54,9 @@ class IdentityLocks:
         """
         return self._held(f"identity:{identity_id}", BUSY)
 
-    @asynccontextmanager
-    async def held_for_leaving(self, identity_id: UUID, *, is_admin: bool) -> AsyncIterator[None]:
+    def held_for_leaving(
+        self, identity_id: UUID, *, is_admin: bool
+    ) -> AbstractAsyncContextManager[None]:
         """Hold an identity that is to be shut out, and who is an active admin.
 
         Args:
@@ -64,9 +65,8 @@ class IdentityLocks:
         Raises:
             RefusedError: as `held`.
         """
-        exclusive = "pg_advisory_lock" if is_admin else "pg_advisory_lock_shared"
-        async with self._held(f"identity:{identity_id}", BUSY, also=(exclusive, _ADMINS)):
-            yield
+        lock = "pg_advisory_lock" if is_admin else "pg_advisory_lock_shared"
+        return self._held(f"identity:{identity_id}", BUSY, also=(lock, _ADMINS))
 
     def writing_tuples(self) -> AbstractAsyncContextManager[None]:
         """Be the one writer of Keto's tuples. Raises as `held`."""

@@ -35,7 +35,8 @@ class DecisionSettings(BaseSettings):
         default=0.01,
         ge=0,
         le=1,
-        description="Share of the allowed decisions that is logged; denials all are.",
+        description="Share of the allowed decisions that is logged. Denials all are, but of one "
+        "subject that asks without an API key at most 1,000 a minute.",
     )
     decision_log_lifetime: timedelta = Field(
         default=timedelta(days=30),

@@ -6,6 +6,7 @@ Run by `make examples`, with each proxy that is installed here.
 import http.client
 import http.server
 import json
+import posixpath
 import shutil
 import subprocess
 import threading
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 import httpx
 import pytest
@@ -141,15 +143,18 @@ def running(name: str, folder: Path, ports: dict[str, str]) -> Iterator[None]:
 
 
 def wait_for(port: int) -> None:
+    """Return when a proxy answers by its configuration; Traefik says 404 until it has read it."""
     deadline = time.monotonic() + 20
-    while True:
-        try:
-            httpx.get(f"http://127.0.0.1:{port}/assets/x", timeout=2)
-        except httpx.HTTPError:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-        else:
-            return
+    while not answers(port):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def answers(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/assets/x", timeout=2).status_code != 404
+    except httpx.HTTPError:
+        return False
 
 
 @pytest.fixture(scope="module")
@@ -250,8 +255,13 @@ def test_what_is_public_needs_nobody(front):
 def test_no_spelling_gets_by(front, member, path):
     _, token = member
 
-    assert front.get(path)[0] >= 300
-    assert front.get(path, X_Session_Token=token)[0] >= 300
+    for known in ({}, {"X_Session_Token": token}):
+        status, seen = front.get(path, **known)
+        if status < 300:
+            # Traefik tidies an address before it asks about it, and passes on what it asked about.
+            assert front.name == "traefik"
+            assert seen["path"] == posixpath.normpath(unquote(path))
+            assert front.get(seen["path"], **known)[0] == 200
 
 
 def test_headers_of_another_proxy_change_nothing(front):

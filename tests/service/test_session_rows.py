@@ -4,14 +4,17 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import httpx
 import psycopg
 import pytest
 
 from integration.edge.sessions.rows import Beginning, SessionRows
+from integration.ory.kratos import Kratos
 from integration.services import make_services
 from integration.tasks.deliver import deliver
 from tests.edge_postgres import Server
@@ -138,7 +141,7 @@ def was_asked_to_log_out(kratos: Sessions, member: str) -> bool:
 def broken(kratos) -> Iterator[Sessions]:
     """Kratos, whose faults are gone after the test."""
     yield kratos
-    kratos.broken = kratos.loses_answers = False
+    kratos.broken = kratos.denies = kratos.loses_answers = False
 
 
 def test_while_kratos_cannot_say_whose_session_it_is_nothing_is_ended(edge, broken, member, server):
@@ -148,6 +151,17 @@ def test_while_kratos_cannot_say_whose_session_it_is_nothing_is_ended(edge, brok
     assert log_out(edge, member) == 503
     assert not was_asked_to_log_out(broken, member)
     broken.broken = False
+    assert log_out(edge, member) == 204
+    assert row(server, member)["end_reason"] == "logout"
+
+
+def test_a_401_of_a_kratos_that_is_not_well_is_no_answer(edge, broken, member, server):
+    """It says so too when its database fails, and may end the session a moment later."""
+    assert _is_good(edge, member)
+    broken.denies = True
+    assert log_out(edge, member) == 503
+    assert not was_asked_to_log_out(broken, member)
+    broken.denies = False
     assert log_out(edge, member) == 204
     assert row(server, member)["end_reason"] == "logout"
 
@@ -165,7 +179,7 @@ def test_what_an_edge_that_died_left_undone_a_worker_does(edge, kratos, member, 
     for each in (member, another):
         assert _is_good(edge, each)
         assert log_out(edge, each) == 204
-    services = make_services(settings_for(kratos.port, database_url=server.url))
+    settings = settings_for(kratos.port, database_url=server.url)
     with psycopg.connect(server.url, autocommit=True) as connection:
         connection.execute("update member_sessions set ended_at = null, end_reason = ''")
         effects = connection.execute(
@@ -175,9 +189,10 @@ def test_what_an_edge_that_died_left_undone_a_worker_does(edge, kratos, member, 
     kratos.changed[another] = {}  # this one lives on at Kratos
     followed = [effect for effect, identity, _ in effects if str(identity) in (member, another)]
     assert all(is_late for _, _, is_late in effects)
-    try:
+    with httpx.Client(base_url=str(settings.kratos_admin_url)) as client:
+        made = make_services(settings)
+        services = replace(made, kratos=Kratos(admin=client, public=client))
         assert [deliver(services, effect) for effect in followed] == [True, True]
-    finally:
         services.close()
     assert row(server, member)["end_reason"] == "logout"
     assert row(server, another)["ended_at"] is None

@@ -134,7 +134,7 @@ def test_who_left_comes_back_with_the_password(
 
     assert (answer.status_code, answer.json()["status"]) == (200, "active"), answer.text
     assert logs_in(app, member, eventually)["user"]["id"] == member.identity_id
-    assert "active again" in mail_about(member, "active again", eventually)
+    assert "knows its password" in mail_about(member, "active again", eventually)
     eventually(lambda: permissions.check_permission(**gate, **whose).allowed)
     # Nothing of before is revived.
     assert app.whoami(session["X-Session-Token"]) == 401

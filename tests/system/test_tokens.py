@@ -142,7 +142,8 @@ def test_a_session_from_an_unmodified_login_is_exchanged_for_tokens(stack, app, 
     )
     assert (wrong.status_code, code_of(wrong)) == (422, "invalid_input")
     access = {"Authorization": f"Bearer {answer.json()['access_token']}"}
-    assert app.http.post("/api/tokens", headers=access).status_code == 401
+    refused = app.http.post("/api/tokens", headers=access)
+    assert (refused.status_code, code_of(refused)) == (403, "session_required")
     assert app.http.post("/api/tokens").status_code == 401
 
 

@@ -38,14 +38,14 @@ class Server:
             writer.close()
 
 
-def before(serve: Serve, ask, *, path: str = "") -> Server:
+def before(serve: Serve, ask, *, path: str = "", user: str = "") -> Server:
     """Run `ask(connections)` before a server."""
     server = Server(serve)
 
     async def run() -> None:
         listening = await asyncio.start_server(server.met, "127.0.0.1", 0)
         port = listening.sockets[0].getsockname()[1]
-        keto = KetoConnections(f"http://127.0.0.1:{port}{path}", connect_seconds=2.0)
+        keto = KetoConnections(f"http://{user}127.0.0.1:{port}{path}", connect_seconds=2.0)
         try:
             await ask(keto)
         finally:
@@ -90,6 +90,22 @@ def test_a_question_is_what_was_said_and_goes_below_the_path():
     assert seen[0].startswith(b"GET /keto/list?page_size=1 HTTP/1.1\r\nHost: 127.0.0.1:")
     assert seen[1].startswith(b"POST /keto/check HTTP/1.1\r\n")
     assert seen[1].endswith(b'Content-Length: 7\r\n\r\n{"a":1}')
+
+
+def test_who_the_address_names_is_told():
+    seen = []
+
+    async def serve(reader, writer):
+        seen.append(await question(reader))
+        writer.write(answer(b"{}"))
+
+    async def ask(keto):
+        await keto.ask("/check", b"{}")
+
+    before(serve, ask, user="kleis:s%40cret@")
+
+    assert b"\r\nAuthorization: Basic a2xlaXM6c0BjcmV0\r\n" in seen[0]
+    assert b"\r\nHost: 127.0.0.1:" in seen[0]
 
 
 def test_an_answer_in_pieces_and_in_chunks_is_whole():

@@ -24,6 +24,8 @@ MOST_SUBJECTS = 1000
 MOST_WAITING, MOST_WAITING_EACH = 256, 32
 """Who waits costs a statement whenever something moves: so many at once, and of one API key. One
 too many is answered at once."""
+# All who wait look when something moves: half of the edge's connections are left to others.
+_LOOKS_AT_ONCE = 4
 
 BAD_QUERY = Refusal(
     422, "query_malformed", "There are since, a cursor of this feed, and wait, 0 to 25 seconds."
@@ -50,6 +52,7 @@ class EpochFeed:
         self._askers = askers
         self._database = database
         self._moved = asyncio.Event()
+        self._looks = asyncio.Semaphore(_LOOKS_AT_ONCE)
         self._held = HeldPolls(most=MOST_WAITING, most_each=MOST_WAITING_EACH)
         epochs.listen(self._told)
 
@@ -78,7 +81,8 @@ class EpochFeed:
                 return _shown(cursor, moved, reset=reset)
 
     async def _look(self, since: str) -> tuple[str, set[str], bool]:
-        rows = await self._database.rows(_LOOK, (since, MOST_SUBJECTS + 1))
+        async with self._looks:
+            rows = await self._database.rows(_LOOK, (since, MOST_SUBJECTS + 1))
         # A cursor from before the database was put back to an older state knows too much.
         is_ahead = bool(rows[0][1])
         moved = {row[2] for row in rows if row[2] is not None}

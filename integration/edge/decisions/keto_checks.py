@@ -110,10 +110,11 @@ class KetoChecks:
 
     async def _one(self, question: Question) -> bool | None:
         try:
-            async with asyncio.timeout(self._seconds):
-                status, body = await self._upstream.ask_keto(CHECK_PATH, body=_body(question))
-        except (RefusedError, TimeoutError) as error:
-            self._count_unknown(type(error).__name__)
+            status, body = await self._upstream.ask_keto(
+                CHECK_PATH, body=_body(question), seconds=self._seconds
+            )
+        except RefusedError as error:
+            self._count_unknown(error.refusal.code)
             return None
         answer = _boolean(status, body)
         if answer is None:
@@ -124,10 +125,12 @@ class KetoChecks:
         nothing: list[bool | None] = [None] * len(questions)
         body = json.dumps({"tuples": [_members(each) for each in questions]}).encode()
         try:
-            async with self._slots.held(share), asyncio.timeout(self._seconds):
-                status, answer = await self._upstream.ask_keto(BATCH_PATH, body=body)
-        except (RefusedError, TimeoutError) as error:
-            self._count_unknown(type(error).__name__)
+            async with self._slots.held(share):
+                status, answer = await self._upstream.ask_keto(
+                    BATCH_PATH, body=body, seconds=self._seconds
+                )
+        except RefusedError as error:
+            self._count_unknown(error.refusal.code)
             return nothing
         if self._has_batch is None and status in (200, 404):
             # Keto v0.13 has no such path; it is asked for once.

@@ -5,9 +5,10 @@ what Keto needs to answer it; this costs a tenth of that. A question may be aske
 """
 
 import asyncio
+import base64
 import ssl
 import time
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import httptools
 
@@ -26,10 +27,15 @@ class KetoConnections:
 
     def __init__(self, base: str, *, connect_seconds: float) -> None:
         split = urlsplit(base)
-        self._host, self._tls = split.hostname or "", split.scheme == "https"
+        self._tls = ssl.create_default_context() if split.scheme == "https" else None
+        self._host = split.hostname or ""
         self._port = split.port or (443 if self._tls else 80)
         self._path = split.path.rstrip("/")
-        self._authority = split.netloc.rpartition("@")[2]
+        user, at, authority = split.netloc.rpartition("@")
+        self._common = f"Host: {authority}\r\nAccept: application/json\r\n"
+        if at:
+            given = base64.b64encode(unquote(user).encode()).decode()
+            self._common += f"Authorization: Basic {given}\r\n"
         self._connect_seconds = connect_seconds
         self._slots = asyncio.Semaphore(_MOST)
         self._idle: list[_Connection] = []
@@ -80,18 +86,15 @@ class KetoConnections:
 
     async def _opened(self) -> "_Connection":
         loop = asyncio.get_running_loop()
-        context = ssl.create_default_context() if self._tls else None
         async with asyncio.timeout(self._connect_seconds):
             _, connection = await loop.create_connection(
-                _Connection, self._host, self._port, ssl=context
+                _Connection, self._host, self._port, ssl=self._tls
             )
         return connection
 
     def _written(self, target: str, body: bytes | None) -> bytes:
-        head = (
-            f"{'GET' if body is None else 'POST'} {self._path}{target} HTTP/1.1\r\n"
-            f"Host: {self._authority}\r\nAccept: application/json\r\n"
-        )
+        method = "GET" if body is None else "POST"
+        head = f"{method} {self._path}{target} HTTP/1.1\r\n{self._common}"
         if body is None:
             return f"{head}\r\n".encode("latin-1")
         length = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"

@@ -13,6 +13,11 @@ from integration.edge.problems import RefusedError
 
 log = structlog.get_logger()
 
+# Each takes up to two of the service's connections, which logins need as well.
+AT_ONCE = 4
+# About as long as a batch may take; whoever asks for less gives up before.
+_PATIENCE_SECONDS = 5.0
+
 
 class Settling:
     """Calls `/hooks/authority/settle`."""
@@ -22,6 +27,7 @@ class Settling:
         self._seconds = seconds
         self._next: dict[str, asyncio.Task[bool]] = {}
         self._running: dict[str, asyncio.Task[bool]] = {}
+        self._slots = asyncio.Semaphore(AT_ONCE)
 
     async def settle(self, subject_id: str) -> bool:
         """Tell whether, since this was called, Keto has held exactly what is true.
@@ -49,11 +55,19 @@ class Settling:
     async def _call(self, subject_id: str) -> bool:
         body = json.dumps({"subject_id": subject_id}).encode()
         try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                await self._slots.acquire()
+        except TimeoutError:
+            log.warning("subject_not_settled", error="Busy")
+            return False
+        try:
             async with asyncio.timeout(self._seconds):
                 status = await self._upstream.settle(body)
         except (RefusedError, TimeoutError) as error:
             log.warning("subject_not_settled", error=type(error).__name__)
             return False
+        finally:
+            self._slots.release()
         if status != 204:
             log.warning("subject_not_settled", status=status)
         return status == 204

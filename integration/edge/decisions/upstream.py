@@ -42,15 +42,18 @@ class DecisionUpstream:
             await self._session.close()
 
     async def ask_keto(
-        self, path: str, *, query: str = "", body: bytes | None = None
+        self, path: str, *, query: str = "", body: bytes | None = None, seconds: float | None = None
     ) -> tuple[int, bytes]:
         """Return status and body of Keto's answer; a GET without a body.
+
+        Args:
+            seconds: A deadline of the caller's; None: `KLEIS_UPSTREAM_TIMEOUT`.
 
         Raises:
             RefusedError: nobody answered, or too late.
         """
         try:
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout(self._seconds if seconds is None else seconds):
                 return await self._keto.ask(f"{path}{query and '?' + query}", body)
         except TimeoutError as error:
             raise RefusedError(UPSTREAM_TIMEOUT) from error

@@ -37,6 +37,8 @@ class Submit:
             provider's callback only the answer tells.
         flow_id: From the address; None when there is none, or none that can be one.
         fields: Of the body. Of a form: text, with `traits.email` as a name.
+        method: `password`, `code`, `oidc`, `totp`, ...; `unknown`, or empty without any.
+        identifier: Whom it names, trimmed and in lower case; None: nobody.
         refusal: Why it went no further, once the edge refused it or nobody answered.
         outcome: How it ended, once somebody asked `OutcomeReader`.
         reading: Held while `OutcomeReader` finds that out.
@@ -51,6 +53,8 @@ class Submit:
     flow_id: UUID | None
     fields: Mapping[str, Any]
     request: Request
+    method: str = field(init=False)
+    identifier: str | None = field(init=False)
     refusal: Refusal | None = None
     outcome: SubmitOutcome | None = None
     reading: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
@@ -60,6 +64,11 @@ class Submit:
     caller: Caller | None = None
     is_caller_known: bool = False
     password_attempt: PasswordAttempt | None = None
+
+    def __post_init__(self) -> None:
+        by_provider = self.is_callback or self.is_token_exchange
+        self.method = "oidc" if by_provider else method_of(self.fields)
+        self.identifier = identifier_of(self.fields)
 
     @classmethod
     def of(cls, request: Request, fields: Mapping[str, Any]) -> "Submit":
@@ -87,17 +96,6 @@ class Submit:
         """Whether the body is JSON, and not a form."""
         kind = self.request.header(b"content-type") or ""
         return kind.lower().startswith("application/json")
-
-    @property
-    def method(self) -> str:
-        """`password`, `code`, `oidc`, `totp`, ...; `unknown`, or empty without any."""
-        by_provider = self.is_callback or self.is_token_exchange
-        return "oidc" if by_provider else method_of(self.fields)
-
-    @property
-    def identifier(self) -> str | None:
-        """Whom it names, trimmed and in lower case; None: nobody."""
-        return identifier_of(self.fields)
 
 
 class Guard(Protocol):

@@ -15,7 +15,7 @@ log = structlog.get_logger()
 
 _NAMED = """
     SELECT identity_id FROM members
-    WHERE lower(email) = ANY(%s) OR lower(username) = ANY(%s)
+    WHERE lower(email) IN (%(a)s, %(b)s) OR lower(username) IN (%(a)s, %(b)s)
     LIMIT 1
 """
 # As `integration.db.outbox` writes it; the relay finds it without being rung for.
@@ -42,9 +42,9 @@ class Accounts:
         None also when the database does not answer: the name itself is counted then.
         """
         cut = identifier[:_LONGEST_NAME].replace("\0", "").encode("utf-8", "ignore").decode()
-        spellings = list({kratos_identifier(cut), canonical_identifier(cut)})
+        spellings = {"a": kratos_identifier(cut), "b": canonical_identifier(cut)}
         try:
-            row = await self._database.row(_NAMED, (spellings, spellings))
+            row = await self._database.row(_NAMED, spellings)
         except RefusedError:
             return None
         return None if row is None else row[0]

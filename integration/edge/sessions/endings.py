@@ -19,28 +19,26 @@ from uuid import UUID
 import structlog
 
 from integration.edge.admin.plans import object_in
-from integration.edge.asgi import Answer, header
+from integration.edge.asgi import Answer
 from integration.edge.epochs import Epochs
 from integration.edge.exchange import Exchange
 from integration.edge.forwarding import Forwarder
-from integration.edge.problems import NOT_FOUND, UPSTREAM_DOWN, RefusedError
+from integration.edge.problems import NOT_FOUND, RefusedError
 from integration.edge.requests import Request
 from integration.edge.routes import Route, Upstream
 from integration.edge.sessions.current import Sessions
 from integration.edge.sessions.gate import SessionGate
-from integration.edge.sessions.known_session import ShownSession, read_session
-from integration.edge.sessions.member_status import IDENTITY_HEADER
+from integration.edge.sessions.known_session import ShownSession
+from integration.edge.sessions.kratos_word import NATIVE_LOGOUT, KratosWord
 from integration.edge.sessions.rows import SessionRows
 
 log = structlog.get_logger()
 
-_WHOAMI = "/sessions/whoami"
 _UUID = r"([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})"
 _OWN = re.compile(rf"/sessions/{_UUID}\Z")
 _ADMIN = re.compile(rf"/admin/sessions/{_UUID}(/extend)?\Z")
 _ALL_OF = re.compile(rf"/admin/identities/{_UUID}/sessions\Z")
-_NATIVE_LOGOUT = "/self-service/logout/api"
-LOGOUTS = frozenset({_NATIVE_LOGOUT, "/self-service/logout"})
+LOGOUTS = frozenset({NATIVE_LOGOUT, "/self-service/logout"})
 _RETRY_SECONDS = 0.5
 _RETRIES = 240
 # Kratos gives a request up after a minute: later than this it ends nothing any more.
@@ -56,40 +54,11 @@ class SessionEndings:
         self, forwarder: Forwarder, sessions: Sessions, rows: SessionRows, epochs: Epochs
     ) -> None:
         self._forwarder = forwarder
+        self._kratos = KratosWord(forwarder)
         self._sessions = sessions
         self._rows = rows
         self._epochs = epochs
         self._late: set[asyncio.Task[None]] = set()
-
-    async def whose(self, request: Request, body: bytes = b"") -> ShownSession | None:
-        """Return the session that a request is about to end, or comes with; None: none.
-
-        Args:
-            body: Of a native logout, which names the session's token.
-
-        Raises:
-            RefusedError: Kratos cannot say.
-        """
-        extra = None
-        if request.path == _NATIVE_LOGOUT:
-            token = str((object_in(body) or {}).get("session_token") or "")
-            if not token.isascii() or not token.isprintable():
-                return None
-            extra = [(b"x-session-token", token.encode())]
-        answer = await self._forwarder.fetch(
-            Upstream.KRATOS_PUBLIC,
-            _WHOAMI,
-            "",
-            request,
-            body=None if extra is None else b"",
-            extra=extra,
-        )
-        if answer.status == 401:
-            return None
-        shown = read_session(header(answer.headers, IDENTITY_HEADER), answer.body)
-        if answer.status != 200 or shown is None:
-            raise RefusedError(UPSTREAM_DOWN)
-        return shown
 
     async def around_logout(
         self, request: Request, body: bytes, ask: Callable[[], Awaitable[Answer]]
@@ -103,10 +72,9 @@ class SessionEndings:
         """
         if request.path not in LOGOUTS:
             return await ask()
-        before = await self.whose(request, body)
+        before = await self.about_to_end(request, body)
         if before is None:
             return await ask()
-        await self.expect(before)
         try:
             answer = await ask()
         except RefusedError:
@@ -117,16 +85,23 @@ class SessionEndings:
             await self._end_if_over(request, body, before)
         return answer
 
-    async def expect(self, session: ShownSession) -> None:
-        """See to it that an end of the member's sessions at Kratos is followed, whatever happens.
+    async def about_to_end(self, request: Request, body: bytes = b"") -> ShownSession | None:
+        """Return the session that a request ends, or that ends others; None: there is none.
 
-        While PostgreSQL is away this edge alone remembers.
+        Whatever Kratos then ends of this member ends with us too, whoever dies meanwhile. While
+        PostgreSQL is away this edge alone remembers.
+
+        Raises:
+            RefusedError: Kratos cannot say.
         """
-        with contextlib.suppress(RefusedError):
-            await self._rows.follow(session.identity_id, after=_FOLLOWED_AFTER)
+        session = await self._kratos.surely(request, body)
+        if session is not None:
+            with contextlib.suppress(RefusedError):
+                await self._rows.follow(session.identity_id, after=_FOLLOWED_AFTER)
+        return session
 
     async def _end_if_over(self, request: Request, body: bytes, before: ShownSession) -> None:
-        if await self.whose(request, body) is None:
+        if await self._kratos.now(request, body) is None:
             await self._end(before.identity_id, reason="logout", only=before.session_id)
 
     async def revoked(self, request: Request, session: ShownSession | None) -> None:
@@ -227,9 +202,7 @@ class SessionWrites:
         instead = await self._gate.instead(request)
         if instead is not None:
             return instead
-        session = await self._endings.whose(request)
-        if session is not None and request.method == "DELETE":
-            await self._endings.expect(session)
+        session = await self._endings.about_to_end(request)
         answer = await self._exchange.ask(request, route, body=body)
         if request.method == "DELETE" and answer.status < 300:
             await self._endings.revoked(request, session)

@@ -1,0 +1,218 @@
+"""Refreshes beside the same update done raw: for `benchmarks.tokens`.
+
+Both by the same number of connections in the same number of processes, both prepared, both
+committed and flushed one by one.
+"""
+
+import argparse
+import hashlib
+import logging
+import multiprocessing
+import os
+import random
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import structlog
+
+from benchmarks.stage import cpu_seconds, percentile
+from integration.launch.kleis import settings_from
+from integration.services import Services, make_services
+from integration.tokens import refresh, refresh_tokens
+from integration.tokens.clients import Client
+from integration.tokens.issuing import Tokens
+from integration.tokens.key_ring import KeyRing
+from integration.tokens.refresh_tokens import RefreshToken
+
+ROUNDS = 3
+AGENT = "benchmark/1.0"
+CLIENT = Client("192.0.2.1", AGENT)
+# As `md5` and `sha256` of PostgreSQL make them, so that nobody has to carry a million of them over.
+_FILL = """
+INSERT INTO member_sessions (session_id, identity_id, started_at, authenticated_at, expires_at,
+    methods, aal, last_activity_at)
+SELECT md5('s' || n)::uuid, %(member)s, now(), now(), now() + interval '7 days',
+    '{password}', 'aal1', now() - interval '15 minutes'
+FROM generate_series(%(first)s, %(last)s) AS n;
+INSERT INTO token_families (id, session_id, identity_id, application, generation, current_hash,
+    client_hash, created_at, expires_at)
+SELECT md5('f' || n)::uuid, md5('s' || n)::uuid, %(member)s, 'kleis', 0,
+    sha256(sha256(('t' || n)::bytea)), %(client)s, now(), now() + interval '7 days'
+FROM generate_series(%(first)s, %(last)s) AS n;
+ANALYZE member_sessions; ANALYZE token_families;
+"""
+_RAW = (
+    "UPDATE token_families SET generation = generation, current_hash = current_hash,"
+    " previous_hash = %s, client_hash = %s, rotated_at = now(), expires_at = now() + '7 days'"
+    " WHERE id = %s"
+)
+
+
+def family(number: int) -> UUID:
+    return UUID(hashlib.md5(f"f{number}".encode()).hexdigest())
+
+
+def first_token(number: int) -> RefreshToken:
+    return RefreshToken(family(number), 0, hashlib.sha256(f"t{number}".encode()).digest())
+
+
+def fill(database_url: str, member: str, first: int, last: int) -> None:
+    values = {
+        "member": member,
+        "first": first,
+        "last": last,
+        "client": refresh_tokens.client_hash(AGENT),
+    }
+    with psycopg.connect(database_url, cursor_factory=psycopg.ClientCursor) as connection:
+        connection.execute(_FILL.encode(), values)
+
+
+class Refreshing:
+    """Refreshes of some families, each with the newest token it has."""
+
+    def __init__(self, services: Services, ring: KeyRing) -> None:
+        self._services = services
+        self._ring = ring
+        self._newest: dict[int, RefreshToken] = {}
+
+    def __call__(self, number: int) -> None:
+        token = self._newest.get(number) or first_token(number)
+        made = refresh.refresh(self._services, self._ring.signer(), token, CLIENT)
+        if not isinstance(made, Tokens):
+            raise TypeError(f"family {number}: {made}")
+        following = refresh_tokens.parse(made.refresh_token)
+        assert following is not None
+        self._newest[number] = following
+
+
+class Raw:
+    """The same update of the same rows, without anything around it."""
+
+    def __init__(self, database_url: str) -> None:
+        self._connection = psycopg.connect(database_url, autocommit=True)
+
+    def __call__(self, number: int) -> None:
+        values = (b"x" * 32, refresh_tokens.client_hash(AGENT), family(number))
+        self._connection.execute(_RAW, values, prepare=True)
+
+
+def timed(work: Callable[[int], None], numbers: Iterator[int], seconds: float) -> list[float]:
+    """Return the milliseconds of each piece of work done without a pause."""
+    waits, end = [], time.perf_counter() + seconds
+    while (started := time.perf_counter()) < end:
+        work(next(numbers))
+        waits.append((time.perf_counter() - started) * 1000)
+    return waits
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one process does: so many threads, each with families of its own."""
+
+    settings: dict[str, str]
+    postgres: int
+    families: range
+    seconds: float
+    threads: int
+    first: int
+    of: int
+
+    def numbers(self, thread: int) -> Iterator[int]:
+        """Yield families at random, of all those that fall to one thread."""
+        mine = self.families[self.first + thread :: self.of]
+        chance = random.Random(mine[0])
+        while True:
+            yield chance.choice(mine)
+
+
+def run_share(share: Share, start: Any, results: Any) -> None:
+    """Work in turns, raw and whole, each begun by all processes at once."""
+    quiet()
+    settings = settings_from(share.settings)
+    services = make_services(settings)
+    ring = KeyRing(services.settings, services.transaction, services.now)
+    url = settings.database_url.get_secret_value()
+    threads = range(share.threads)
+    works: dict[str, list[Callable[[int], None]]] = {
+        "raw": [Raw(url) for _ in threads],
+        "whole": [Refreshing(services, ring) for _ in threads],
+    }
+    numbers = [share.numbers(thread) for thread in threads]
+    with ThreadPoolExecutor(share.threads) as pool:
+        for _ in range(ROUNDS):
+            for name, of_threads in works.items():
+                start.wait()
+                before = time.process_time(), server_seconds(share.postgres)
+                found = pool.map(timed, of_threads, numbers, [share.seconds] * share.threads)
+                waits = [wait for each in found for wait in each]
+                spent = time.process_time() - before[0]
+                results.put((name, waits, spent, server_seconds(share.postgres) - before[1]))
+    services.close()
+
+
+def server_seconds(postgres: int) -> float:
+    """Return what a PostgreSQL and its living children have computed."""
+    children = Path(f"/proc/{postgres}/task/{postgres}/children").read_text().split()
+    return sum(cpu_seconds(int(pid)) for pid in children)
+
+
+def quiet() -> None:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+
+
+def compare(
+    settings: dict[str, str],
+    postgres: int,
+    families: range,
+    options: argparse.Namespace,
+    *,
+    processes: int,
+) -> tuple[float, str]:
+    """Return the p99 of refreshes in milliseconds, and how they compare with raw updates, in words.
+
+    Args:
+        postgres: Process of the server.
+        families: Never refreshed before.
+    """
+    context = multiprocessing.get_context("spawn")
+    start, results = context.Barrier(processes), context.Queue()
+    threads, connections = options.connections // processes, options.connections
+    shares = [
+        Share(settings, postgres, families, options.seconds, threads, number * threads, connections)
+        for number in range(processes)
+    ]
+    working = [context.Process(target=run_share, args=(each, start, results)) for each in shares]
+    for process in working:
+        process.start()
+    waits: dict[str, list[float]] = {"raw": [], "whole": []}
+    counts: dict[str, list[int]] = {"raw": [], "whole": []}
+    costs = {"raw": 0.0, "whole": 0.0}
+    for _ in range(ROUNDS):
+        for _name in waits:
+            found = [results.get(timeout=60 + options.seconds) for _ in working]
+            name = found[0][0]
+            counts[name].append(sum(len(mine) for _, mine, _, _ in found))
+            waits[name] += [wait for _, mine, _, _ in found for wait in mine]
+            costs[name] += sum(own for *_, own, _ in found) + max(server for *_, server in found)
+    for process in working:
+        process.join()
+    ratios = [whole / raw for whole, raw in zip(counts["whole"], counts["raw"], strict=True)]
+    a_second = {name: sum(each) / ROUNDS / options.seconds for name, each in counts.items()}
+    cost = {name: costs[name] / len(waits[name]) * 1e6 for name in costs}
+    p50, p99 = statistics.median(waits["whole"]), percentile(waits["whole"], 99)
+    words = (
+        f"{families.stop} families, {processes} process(es): a refresh is"
+        f" {statistics.median(ratios):.2f} of a raw update ({a_second['whole']:.0f} of"
+        f" {a_second['raw']:.0f} a second, p50 {p50:.1f} of"
+        f" {statistics.median(waits['raw']):.1f} ms, p99 {p99:.1f} ms); with the server's share it"
+        f" computes {cost['whole']:.0f} us, the update {cost['raw']:.0f};"
+        f" load average {os.getloadavg()[0]:.1f}"
+    )
+    return p99, words

@@ -1,0 +1,72 @@
+"""Grants of many members that end in one second, and everybody is asked about at once."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+
+from integration.authority import catalogue, grants, keto_tuples
+from integration.authority.admins import THE_OPERATOR
+from integration.authority.grants import Rules
+from policies.grants import Wish
+from tests.service.conftest import HOOK_SECRET
+from tests.tuple_stage import Stage, stage_running
+
+PERMISSION = "members.suspend"
+MANY = 60
+
+
+@pytest.fixture(scope="module")
+def stage(keto, database_url, valkey_url) -> Iterator[Stage]:
+    with stage_running(keto, database_url, valkey_url, has_worker=False) as running:
+        yield running
+
+
+@pytest.fixture
+def ended(stage) -> list[str]:
+    """Return members whose grants were in Keto and are over; nobody has noticed yet."""
+    catalogue.sync(stage.services)
+    members = [stage.new_member() for _ in range(MANY)]
+    until = datetime.now(UTC) + timedelta(seconds=10)
+    for member in members:
+        with stage.services.transaction() as session:
+            wish = Wish(PERMISSION, until, "the night shift")
+            now = datetime.now(UTC)
+            grants.grant(session, THE_OPERATOR, UUID(member), wish, rules=Rules(), now=now)
+        keto_tuples.settle(stage.services, UUID(member))
+    while datetime.now(UTC) <= until:
+        time.sleep(0.01)
+    return members
+
+
+def test_all_of_them_are_settled_and_no_login_waits_for_it(stage, ended):
+    checks = [{"subject": member, "permission": PERMISSION} for member in ended]
+    hooks = httpx.Client(
+        base_url=str(stage.services.settings.hooks_url),
+        headers={"X-Kleis-Hook-Secret": HOOK_SECRET},
+        timeout=30,
+        trust_env=False,
+    )
+    login = {"flow_id": str(uuid4()), "identity_id": ended[0]}
+
+    def log_in() -> tuple[int, float]:
+        started = time.perf_counter()
+        status = hooks.post("/hooks/login/submitted", json=login).status_code
+        return status, time.perf_counter() - started
+
+    with hooks, ThreadPoolExecutor(2) as pool:
+        asked = pool.submit(
+            stage.edge.post, "/api/permissions/batch-check", json={"checks": checks}
+        )
+        logins = [log_in()]
+        while not asked.done():
+            logins.append(log_in())
+    results = asked.result().json()["results"]
+
+    assert Counter(each["reason"] for each in results) == {"denied": MANY}
+    assert {status for status, _ in logins} == {204}
