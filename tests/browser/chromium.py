@@ -5,11 +5,11 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from selenium.common.exceptions import StaleElementReferenceException, WebDriverException
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.expected_conditions import staleness_of
 from selenium.webdriver.support.wait import WebDriverWait
 
 from tests.browser.browser import Browser
@@ -116,8 +116,21 @@ class Chromium(Browser):
         return self.driver.find_element(By.TAG_NAME, "html")
 
     def _await_page(self, before: WebElement) -> None:
-        self._wait.until(staleness_of(before))
+        self._wait.until(lambda _driver: _is_gone(before))
         self._wait.until(
             lambda driver: driver.execute_script("return document.readyState") == "complete"
         )
         self.check()
+
+
+def _is_gone(element: WebElement) -> bool:
+    """Tell whether a page was left; on the way to another site the driver has words of its own."""
+    try:
+        element.is_enabled()
+    except StaleElementReferenceException:
+        return True
+    except WebDriverException as error:
+        if "does not belong to the document" not in str(error):
+            raise
+        return True
+    return False

@@ -114,7 +114,7 @@ def test_an_account_that_is_here_already_is_linked_with_its_password(
     browser.press("Link Demo provider")
     agree(browser, account)
     assert browser.path == "/account/settings"
-    browser.follow("Security")
+    browser.open("/account/security")
     assert "An account elsewhere was linked" in browser.text
 
 

@@ -55,12 +55,11 @@ class WithheldSessions:
     async def shown(self, submit: Submit, answer: Answer) -> Answer:
         """Return the answer, without a session that its member may not have.
 
-        Where that cannot be said a browser keeps what it got: without our tables nobody registers,
-        and no session is worth anything.
+        Where that cannot be said it stays: without our tables nobody registers, and no session
+        is worth anything.
 
         Raises:
-            RefusedError: an app asked for a session that it may not have, or of which nothing
-                can be said.
+            RefusedError: an app asked for a session that it may not have; or ending one failed.
         """
         registers = submit.flow == "registration" or submit.is_callback
         credentials = new_credentials(answer)
@@ -72,8 +71,6 @@ class WithheldSessions:
                 is_allowed = await self._is_allowed(request)
         except (RefusedError, TimeoutError) as error:
             log.warning("session_not_judged", error=type(error).__name__)
-            if submit.is_token_exchange:
-                raise RefusedError(UPSTREAM_BROKEN) from error
             return answer
         if is_allowed:
             return answer
