@@ -166,6 +166,7 @@ def test_the_same_question_is_put_to_keto_once(stage):
 
 def test_equal_questions_at_once_are_one(stage):
     subject = stage.member()
+    heard(stage, subject)
     stage.keto.seconds = 0.3
     threads = [threading.Thread(target=stage.check, args=(subject,)) for _ in range(8)]
     for thread in threads:

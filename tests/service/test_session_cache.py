@@ -348,10 +348,8 @@ def test_an_end_that_nobody_could_tell_is_known_before_memory_counts_again(
             server.go_on()
         change(lambda session: _end(session, member))
 
-        answers: list[int] = []
-        within(10, lambda: answers.append(check(edge, member).status) or answers[-1] != 503)
-
-    assert answers[-1] == 401
+        # The edge may have heard that all was as before just before the change.
+        within(1, lambda: check(edge, member).status == 401)
 
 
 def test_a_row_that_is_behind_kratos_catches_up(edge, kratos, member, server):

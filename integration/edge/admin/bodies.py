@@ -110,7 +110,8 @@ def checked_patch(document: Any) -> list[dict[str, Any]]:
             path = item.get(name, "" if name == "path" else None)
             if path is not None and not (isinstance(path, str) and may_be_patched(path)):
                 raise RefusedError(_not_patchable(path))
-        if _STATE in (item.get("path"), item.get("from")) and not _is_plain_state(item):
+        names_state = _STATE in (item.get("path"), item.get("from"))
+        if names_state and item.get("op") != "test" and not _is_plain_state(item):
             raise RefusedError(_not_patchable(_STATE))
     return document
 
@@ -126,7 +127,7 @@ def asked_state(document: Any) -> str | None:
     if isinstance(document, dict):
         states = [document.get("state")]
     else:
-        states = [item.get("value") for item in document if item.get("path") == _STATE]
+        states = [item.get("value") for item in document if _is_plain_state(item)]
     known = [state for state in states if state in _STATES]
     return str(known[-1]) if known else None
 
