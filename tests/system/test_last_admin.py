@@ -118,11 +118,16 @@ def test_a_state_is_not_smuggled_in_by_a_copy(stack, admin, only_admins):
         {"op": "move", "from": "/traits/first_name", "path": "/state"},
         {"op": "move", "from": "/state", "path": "/traits/last_name"},
         {"op": "remove", "path": "/state"},
-        {"op": "replace", "path": "/state", "value": "Inactive"},
+        {"op": "replace", "path": "/state", "value": None},
+        {"op": "replace", "path": "/state", "value": ["inactive"]},
     ):
         answer = admin.patch(f"/admin/identities/{second}", json=[*base, trick])
         assert answer.status_code == 403, answer.text
         assert answer.json()["type"] == "urn:kleis:problem:patch_path_refused"
+    # Kratos knows two states, and no other spelling of them.
+    for value in ("Inactive", "inactive "):
+        odd = [{"op": "replace", "path": "/state", "value": value}]
+        assert admin.patch(f"/admin/identities/{second}", json=odd).status_code == 400, value
 
     assert identity(admin, second)["state"] == "active"
     assert status_of(stack, second) == "active"

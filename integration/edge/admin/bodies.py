@@ -101,7 +101,7 @@ def checked_patch(document: Any) -> list[dict[str, Any]]:
 
     Raises:
         RefusedError: no patch, or one of a path that is not open to it; the path is named. A state
-            may only be set to one of the two that Kratos knows, not copied from somewhere.
+            may only be said, not copied from somewhere: what it is to be decides who may.
     """
     if not isinstance(document, list) or not all(isinstance(item, dict) for item in document):
         raise RefusedError(MALFORMED_BODY)
@@ -111,7 +111,7 @@ def checked_patch(document: Any) -> list[dict[str, Any]]:
             if path is not None and not (isinstance(path, str) and may_be_patched(path)):
                 raise RefusedError(_not_patchable(path))
         names_state = _STATE in (item.get("path"), item.get("from"))
-        if names_state and item.get("op") != "test" and not _is_plain_state(item):
+        if names_state and item.get("op") != "test" and not _says_state(item):
             raise RefusedError(_not_patchable(_STATE))
     return document
 
@@ -127,7 +127,7 @@ def asked_state(document: Any) -> str | None:
     if isinstance(document, dict):
         states = [document.get("state")]
     else:
-        states = [item.get("value") for item in document if _is_plain_state(item)]
+        states = [item.get("value") for item in document if _says_state(item)]
     known = [state for state in states if state in _STATES]
     return str(known[-1]) if known else None
 
@@ -165,10 +165,10 @@ def plain_password(document: Mapping[str, Any], place: int = 0) -> PlainPassword
     return PlainPassword(password, traits if isinstance(traits, dict) else {}, place)
 
 
-def _is_plain_state(item: Mapping[str, Any]) -> bool:
-    """Tell whether an operation says itself what the state is to be."""
+def _says_state(item: Mapping[str, Any]) -> bool:
+    """Tell whether an operation says itself what the state is to be, if Kratos knows such a one."""
     is_set = item.get("op") in ("add", "replace") and item.get("path") == _STATE
-    return is_set and item.get("value") in _STATES
+    return is_set and isinstance(item.get("value"), str)
 
 
 def _with_ours(item: dict[str, Any], ours: Mapping[str, Any]) -> dict[str, Any]:
