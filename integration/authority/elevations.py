@@ -13,7 +13,7 @@ from integration import effects
 from integration.authority import admins, grants, permissions
 from integration.authority.admins import Admin
 from integration.authority.grants import Rules
-from integration.authority.refusals import expect_allowed, refusal
+from integration.authority.refusals import expect_allowed
 from integration.db import authority_audit, members
 from integration.db import elevations as rows
 from integration.db.authority_audit import SYSTEM, By
@@ -21,7 +21,6 @@ from integration.db.grant_tables import Elevation, PermissionGrant
 from integration.db.tables import Member
 from integration.errors import ConflictError, NotFoundError
 from policies import elevations as policy
-from policies.decisions import Deny
 from policies.elevations import ElevationState
 from policies.grants import Wish
 
@@ -54,8 +53,7 @@ def request(
         conflicts=rules.conflicts,
         longest=rules.longest_elevation,
     )
-    if isinstance(decision, Deny):
-        raise refusal(decision)
+    follows = expect_allowed(decision)
     new = Elevation(
         id=uuid4(),
         subject_id=member_id,
@@ -69,7 +67,7 @@ def request(
     session.add(new)
     session.flush()
     _record(session, by, new, now=now, reason=new.reason)
-    effects.record(session, member_id, decision.effects, now=now)
+    effects.record(session, member_id, follows, now=now)
     return new
 
 
@@ -121,10 +119,9 @@ def deny(
         lapses_at=known.lapses_at,
         now=now,
     )
-    if isinstance(decision, Deny):
-        raise refusal(decision)
+    follows = expect_allowed(decision)
     _decide(session, admin.by, known, ElevationState.DENIED, reason, now=now)
-    effects.record(session, known.subject_id, decision.effects, now=now)
+    effects.record(session, known.subject_id, follows, now=now)
     return known
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from integration.authority import admins, permissions
 from integration.authority.admins import Admin
 from integration.authority.grant_endings import expire_overdue, facts_of, record
-from integration.authority.refusals import refusal
+from integration.authority.refusals import expect_allowed
 from integration.db import authority_audit, members
 from integration.db import grants as rows
 from integration.db.grant_tables import PermissionGrant
@@ -22,7 +22,6 @@ from integration.errors import ConflictError, NotFoundError
 from integration.settings.grants import GrantSettings
 from policies import grants as policy
 from policies.authority import Role
-from policies.decisions import Decision, Deny, Effect
 from policies.grants import Candidate, Conflicts, Wish
 from policies.lifecycle import Status
 from policies.permissions import EVERYTHING, permissions_of
@@ -78,7 +77,7 @@ def grant(
         conflicts=rules.conflicts,
         now=now,
     )
-    following = _expect(decision)
+    following = expect_allowed(decision)
     _refuse_second(session, subject_id, wish.permission)
     new = PermissionGrant(
         id=uuid4(),
@@ -107,7 +106,7 @@ def revoke(
     """
     known = _find_locked(session, grant_id, now=now)
     giver = admins.granter(session, admin, now=now)
-    following = _expect(policy.decide_revocation(known.permission, reason, giver))
+    following = expect_allowed(policy.decide_revocation(known.permission, reason, giver))
     if known.revoked_at is None and known.expired_at is None:
         before = facts_of(known)
         known.revoked_at, known.revoked_by = now, admin.by.actor
@@ -152,7 +151,7 @@ def renew(
         conflicts=rules.conflicts,
         now=now,
     )
-    following = _expect(decision)
+    following = expect_allowed(decision)
     before = facts_of(known)
     known.expires_at = expires_at
     record(
@@ -235,9 +234,3 @@ def _refuse_second(session: Session, subject_id: UUID, permission: str) -> None:
                 problem="grant_exists",
                 facts={"id": str(each.id)},
             )
-
-
-def _expect(decision: Decision) -> tuple[Effect, ...]:
-    if isinstance(decision, Deny):
-        raise refusal(decision)
-    return decision.effects

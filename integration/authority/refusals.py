@@ -1,7 +1,7 @@
 """A denial of a policy about authority as an error: which kind it is depends on its reasons."""
 
 from integration.errors import ConflictError, ForbiddenError, InvalidInputError, KleisError
-from policies.decisions import Decision, Deny
+from policies.decisions import Decision, Deny, Effect
 
 # The caller may not, whatever the state of things is.
 _FORBIDDEN = frozenset(
@@ -46,14 +46,15 @@ def refusal(denied: Deny) -> KleisError:
     return _error(InvalidInputError, denied, denied.reasons[0].code, denied.reasons[0].text)
 
 
-def expect_allowed(decision: Decision) -> None:
-    """Return when it is allowed.
+def expect_allowed(decision: Decision) -> tuple[Effect, ...]:
+    """Return what follows, when it is allowed.
 
     Raises:
         ForbiddenError, ConflictError, InvalidInputError: by the reasons.
     """
     if isinstance(decision, Deny):
         raise refusal(decision)
+    return decision.effects
 
 
 def _error(kind: type[KleisError], denied: Deny, code: str, text: str) -> KleisError:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from integration import effects
 from integration.authority import admins, permissions
 from integration.authority.admins import Admin
-from integration.authority.refusals import refusal
+from integration.authority.refusals import expect_allowed
 from integration.db import appeals as rows
 from integration.db import authority_audit, members
 from integration.db.appeal_tables import Appeal
@@ -27,7 +27,7 @@ from policies.appeals import (
     decide_rejection,
 )
 from policies.authority import Role
-from policies.decisions import Allow, Decision, Deny, Effect
+from policies.decisions import Allow
 from policies.lifecycle import Actor, Status, Trigger
 
 
@@ -45,7 +45,7 @@ def make(session: Session, member: Member, statement: str, *, now: datetime) -> 
     """
     past = _past(session, member)
     decision = decide_appeal(Status(member.status), past, statement, now=now)
-    follows = _allowed(decision)
+    follows = expect_allowed(decision)
     made = rows.add(
         session,
         member.identity_id,
@@ -75,7 +75,7 @@ def accept(
         reason,
         added=permissions.added(session),
     )
-    follows = _allowed(decision)
+    follows = expect_allowed(decision)
     _decide(session, admin, appeal, AppealState.ACCEPTED, reason, now=now)
     lifecycle.transition(
         session,
@@ -105,7 +105,7 @@ def reject(
         admins.granter(session, admin, now=now),
         reason,
     )
-    follows = _allowed(decision)
+    follows = expect_allowed(decision)
     _decide(session, admin, appeal, AppealState.REJECTED, reason, now=now)
     effects.record(session, member.identity_id, follows, now=now)
     return appeal
@@ -124,12 +124,6 @@ def _hold(session: Session, appeal_id: UUID) -> tuple[Appeal, Member]:
     if appeal is None or member is None:
         raise unknown
     return appeal, member
-
-
-def _allowed(decision: Decision) -> tuple[Effect, ...]:
-    if isinstance(decision, Deny):
-        raise refusal(decision)
-    return decision.effects
 
 
 def _actor(session: Session, admin: Admin) -> Actor:

@@ -8,13 +8,12 @@ from sqlalchemy.orm import Session
 from integration import effects
 from integration.authority import admins, permissions
 from integration.authority.admins import Admin
-from integration.authority.refusals import refusal
+from integration.authority.refusals import expect_allowed
 from integration.db import authority_audit, locks, role_holders
 from integration.db import members as rows
 from integration.errors import NotFoundError
 from integration.members import lifecycle
 from policies.authority import Role
-from policies.decisions import Deny
 from policies.lifecycle import Status
 from policies.roles import decide_role
 
@@ -49,11 +48,10 @@ def assign(
         added=permissions.added(session),
         is_last_admin=role_holders.count_other_admins(session, subject_id) == 0,
     )
-    if isinstance(decision, Deny):
-        raise refusal(decision)
+    follows = expect_allowed(decision)
     if before is not role:
         lifecycle.assign_role(session, subject_id, role, now=now)
-        effects.record(session, subject_id, decision.effects, now=now)
+        effects.record(session, subject_id, follows, now=now)
         authority_audit.record(
             session,
             admin.by,

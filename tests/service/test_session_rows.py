@@ -144,24 +144,17 @@ def broken(kratos) -> Iterator[Sessions]:
     kratos.broken = kratos.denies = kratos.loses_answers = False
 
 
-def test_while_kratos_cannot_say_whose_session_it_is_nothing_is_ended(edge, broken, member, server):
-    """Else it would end there and live on with us, refresh tokens and all."""
+@pytest.mark.parametrize("fault", ["broken", "denies"])
+def test_while_kratos_cannot_say_whose_session_it_is_nothing_is_ended(
+    edge, broken, member, server, fault
+):
+    """Else it would end there and live on with us, refresh tokens and all. It says 401 too when
+    its database fails, and may end the session a moment later."""
     assert _is_good(edge, member)
-    broken.broken = True
+    setattr(broken, fault, True)
     assert log_out(edge, member) == 503
     assert not was_asked_to_log_out(broken, member)
-    broken.broken = False
-    assert log_out(edge, member) == 204
-    assert row(server, member)["end_reason"] == "logout"
-
-
-def test_a_401_of_a_kratos_that_is_not_well_is_no_answer(edge, broken, member, server):
-    """It says so too when its database fails, and may end the session a moment later."""
-    assert _is_good(edge, member)
-    broken.denies = True
-    assert log_out(edge, member) == 503
-    assert not was_asked_to_log_out(broken, member)
-    broken.denies = False
+    setattr(broken, fault, False)
     assert log_out(edge, member) == 204
     assert row(server, member)["end_reason"] == "logout"
 

@@ -23,6 +23,7 @@ from ory_client import (
 )
 
 from tests.system.openid import Account, Visitor
+from tests.token_caller import Caller
 
 JSON = {"accept": "application/json"}
 
@@ -177,6 +178,29 @@ def clients(stack: Any) -> Iterator[Callable[..., Any]]:
     yield make
     for client in made:
         client.close()
+
+
+@pytest.fixture
+def member(person: Person) -> Person:
+    """Somebody who registered and proved the address."""
+    person.register()
+    person.verify()
+    return person
+
+
+@pytest.fixture
+def app(stack: Any) -> Iterator[Caller]:
+    caller = Caller(stack.edge_url)
+    yield caller
+    caller.http.close()
+
+
+@pytest.fixture
+def logged_in(app: Caller, member: Person) -> dict[str, Any]:
+    """What `POST /api/auth/login` answered."""
+    answer = app.log_in(member.email, member.password)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
 
 
 @pytest.fixture

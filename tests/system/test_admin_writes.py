@@ -37,13 +37,6 @@ def database(stack) -> Iterator[psycopg.Connection]:
         yield connection
 
 
-@pytest.fixture
-def member(person) -> Any:
-    person.register()
-    person.verify()
-    return person
-
-
 def new(name: str | None = None, **changes: Any) -> CreateIdentityBody:
     name = name or secrets.token_hex(4)
     traits = {"email": f"{name}@example.test", "username": f"eve-{name}"}

@@ -82,13 +82,6 @@ def api(stack: Any) -> Iterator[Callable[..., httpx.Client]]:
 
 
 @pytest.fixture
-def member(person: Any) -> Any:
-    person.register()
-    person.verify()
-    return person
-
-
-@pytest.fixture
 def token(member: Any) -> str:
     return member.log_in()
 

@@ -101,13 +101,6 @@ def _answers(url: str) -> bool:
         return False
 
 
-@pytest.fixture
-def member(person):
-    person.register()
-    person.verify()
-    return person
-
-
 def an_address() -> str:
     return f"203.0.{secrets.randbelow(256)}.{secrets.randbelow(256)}"
 

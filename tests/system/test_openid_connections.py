@@ -19,13 +19,6 @@ def database(stack):
 
 
 @pytest.fixture
-def member(person):
-    person.register()
-    person.verify()
-    return person
-
-
-@pytest.fixture
 def browser(browsers, member):
     """A browser in which the member is logged in."""
     made = browsers()

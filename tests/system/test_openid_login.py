@@ -336,13 +336,6 @@ def test_the_rules_of_a_registration_are_asked(stack, either, record):
 # Somebody is here already
 
 
-@pytest.fixture
-def member(person):
-    person.register()
-    person.verify()
-    return person
-
-
 def test_an_existing_address_is_offered_a_link_and_never_a_session(stack, browser, member, record):
     account = Account(stack.facts["oidc_provider_url"], email=member.email)
     before = record.sessions(member.identity_id)

@@ -16,13 +16,6 @@ KINDS = ("native", "browser")
 
 
 @pytest.fixture
-def member(person: Any) -> Any:
-    person.register()
-    person.verify()
-    return person
-
-
-@pytest.fixture
 def clients(stack: Any) -> Iterator[Callable[[str], Client]]:
     with ExitStack() as everybody:
 

@@ -124,13 +124,6 @@ def client(clients: Callable[[str], Client], request: pytest.FixtureRequest) -> 
     return clients(request.param)
 
 
-@pytest.fixture
-def member(person: Any) -> Any:
-    person.register()
-    person.verify()
-    return person
-
-
 def traits(person: Any) -> dict[str, str]:
     return {"email": person.email, "username": person.username, "first_name": "Augusta"}
 

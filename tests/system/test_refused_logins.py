@@ -1,6 +1,5 @@
 """A login that is refused for the member's state leads on: by its ticket, to a login that works."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -8,30 +7,9 @@ import psycopg
 import pytest
 
 from tests.session_clients import Native, enroll_totp
-from tests.system.test_tokens import Caller, ask, code_of
+from tests.system.test_tokens import ask, code_of
 
 NEVER = "Wrong-password-1"
-
-
-@pytest.fixture
-def app(stack: Any) -> Iterator[Caller]:
-    caller = Caller(stack.edge_url)
-    yield caller
-    caller.http.close()
-
-
-@pytest.fixture
-def member(person: Any) -> Any:
-    person.register()
-    person.verify()
-    return person
-
-
-@pytest.fixture
-def logged_in(app: Caller, member: Any) -> dict[str, Any]:
-    answer = app.log_in(member.email, member.password)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
 
 
 def put_into(stack: Any, person: Any, status: str) -> None:

@@ -10,13 +10,6 @@ from tests.system.two_ways import totp
 
 
 @pytest.fixture
-def member(person: Any) -> Any:
-    person.register()
-    person.verify()
-    return person
-
-
-@pytest.fixture
 def client(stack: Any, member: Any) -> Iterator[httpx.Client]:
     headers = {"X-Session-Token": member.log_in()}
     with httpx.Client(base_url=stack.edge_url, headers=headers, timeout=30) as made:

@@ -12,13 +12,6 @@ PAGE = "/account/sessions"
 
 
 @pytest.fixture
-def member(person) -> Any:
-    person.register()
-    person.verify()
-    return person
-
-
-@pytest.fixture
 def browser(clients, member) -> Any:
     made = clients(Form, member)
     made.log_in()

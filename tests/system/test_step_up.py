@@ -31,13 +31,6 @@ from tests.session_clients import (
 READS = (WHOAMI, "/sessions", "/self-service/settings/{kind}")
 
 
-@pytest.fixture
-def member(person) -> Any:
-    person.register()
-    person.verify()
-    return person
-
-
 @pytest.fixture(params=[Native, Spa])
 def client(request, clients, member) -> Any:
     made = clients(request.param, member)

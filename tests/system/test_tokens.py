@@ -18,61 +18,13 @@ from uuid import UUID
 import httpx
 import jwt
 import psycopg
-import pytest
 
 from integration import member_tickets, on_behalf
 from tests.private_stack import KLEIS, free_ports
 from tests.system.conftest import eventually
+from tests.token_caller import Caller
 
-AGENT = {"User-Agent": "Owner/1.0"}
 PROBLEM = "urn:kleis:problem:"
-
-
-class Caller:
-    """A first-party application of one person."""
-
-    def __init__(self, url: str) -> None:
-        self.http = httpx.Client(base_url=url, timeout=60, headers=AGENT)
-
-    def register(self, person: Any, **more: str) -> httpx.Response:
-        body = {"email": person.email, "username": person.username, "password": person.password}
-        return self.http.post("/api/auth/register", json=body | more)
-
-    def log_in(self, identifier: str, password: str, **more: Any) -> httpx.Response:
-        body = {"identifier": identifier, "password": password}
-        return self.http.post("/api/auth/login", json=body | more)
-
-    def refresh(self, token: str) -> httpx.Response:
-        return self.http.post("/api/tokens/refresh", json={"refresh_token": token})
-
-    def me(self, token: str) -> int:
-        headers = {"Authorization": f"Bearer {token}"}
-        return self.http.get("/api/me", headers=headers).status_code
-
-    def whoami(self, token: str) -> int:
-        headers = {"X-Session-Token": token}
-        return self.http.get("/sessions/whoami", headers=headers).status_code
-
-
-@pytest.fixture
-def app(stack: Any) -> Iterator[Caller]:
-    caller = Caller(stack.edge_url)
-    yield caller
-    caller.http.close()
-
-
-@pytest.fixture
-def member(person: Any) -> Any:
-    person.register()
-    person.verify()
-    return person
-
-
-@pytest.fixture
-def logged_in(app: Caller, member: Any) -> dict[str, Any]:
-    answer = app.log_in(member.email, member.password)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
 
 
 def code_of(answer: httpx.Response) -> str:

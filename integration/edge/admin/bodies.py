@@ -166,7 +166,7 @@ def plain_password(document: Mapping[str, Any], place: int = 0) -> PlainPassword
 
 
 def _says_state(item: Mapping[str, Any]) -> bool:
-    """Tell whether an operation says itself what the state is to be, if Kratos knows such a one."""
+    """Tell whether an operation says itself what the state is to be; Kratos refuses odd ones."""
     is_set = item.get("op") in ("add", "replace") and item.get("path") == _STATE
     return is_set and isinstance(item.get("value"), str)
 
