@@ -1,8 +1,11 @@
 """A person with an unmodified Ory SDK, in front of a whole private stack."""
 
+import contextlib
 import json
+import os
 import re
 import secrets
+import signal
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -22,6 +25,7 @@ from ory_client import (
     UpdateVerificationFlowWithCodeMethod,
 )
 
+from tests.system.freezing import stop_at_rest
 from tests.system.openid import Account, Visitor
 from tests.token_caller import Caller
 
@@ -238,6 +242,22 @@ def browsers(stack: Any) -> Iterator[Callable[..., Visitor]]:
     yield new
     for each in made:
         each.close()
+
+
+@pytest.fixture
+def stopped(stack: Any) -> Iterator[Callable[[str], int]]:
+    """Return a function that stops one process until the test is over, or it died."""
+    pids: list[int] = []
+
+    def stop(name: str) -> int:
+        pids.append(stack.pids()[name])
+        stop_at_rest(pids[-1], stack.database_url)
+        return pids[-1]
+
+    yield stop
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
 
 
 @pytest.fixture(name="eventually")

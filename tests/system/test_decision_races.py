@@ -4,8 +4,6 @@ The long run, with a million checks, is `benchmarks/decision_races.py`.
 """
 
 import asyncio
-import os
-import signal
 from collections.abc import Iterator
 
 import pytest
@@ -53,14 +51,10 @@ def test_nor_while_keto_is_restarted(stack, edges):
     judge(race(stack, edges, SHORT, kill), SHORT)
 
 
-def test_nor_while_the_worker_does_nothing(stack, edges):
-    pid = stack.pids()["worker"]
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        # Every change is settled by a question: while it is, the answers are no.
-        judge(race(stack, edges, SHORT), SHORT)
-    finally:
-        os.kill(pid, signal.SIGCONT)
+def test_nor_while_the_worker_does_nothing(stack, edges, stopped):
+    stopped("worker")
+    # Every change is settled by a question: while it is, the answers are no.
+    judge(race(stack, edges, SHORT), SHORT)
 
 
 def restarted(stack, name: str) -> None:

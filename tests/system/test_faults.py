@@ -1,26 +1,7 @@
 """One part is gone: what still works, what is refused in words, and that all is well afterwards."""
 
-import os
-import signal
-
 import httpx
-import pytest
 from ory_client.exceptions import ApiException
-
-
-@pytest.fixture
-def without(stack):
-    """Return a function that stops one process until the test is over."""
-    stopped = []
-
-    def stop(name):
-        pid = stack.pids()[name]
-        os.kill(pid, signal.SIGSTOP)
-        stopped.append(pid)
-
-    yield stop
-    for pid in stopped:
-        os.kill(pid, signal.SIGCONT)
 
 
 def is_ready(stack):
@@ -96,8 +77,8 @@ def test_valkey_is_gone_and_nobody_notices_but_the_mail_is_late(stack, person, e
     eventually(lambda: len(person.mails()) == 2, seconds=30)
 
 
-def test_readiness_says_when_the_broker_is_missing(stack, without):
-    without("valkey")
+def test_readiness_says_when_the_broker_is_missing(stack, stopped):
+    stopped("valkey")
 
     answer = httpx.get(f"{stack.edge_url}/health/ready", timeout=20)
 

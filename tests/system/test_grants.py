@@ -1,6 +1,5 @@
 """Roles and grants on the real stack: what an unmodified SDK is answered, and when it ends."""
 
-import contextlib
 import json
 import os
 import signal
@@ -20,23 +19,6 @@ def member(person, permissions, eventually):
     person.verify()
     eventually(lambda: allowed(permissions, person, "content.read"))
     return person
-
-
-@pytest.fixture
-def stopped(stack):
-    """Return a function that stops one process until the test is over, or it died."""
-    pids = []
-
-    def stop(name):
-        pid = stack.pids()[name]
-        os.kill(pid, signal.SIGSTOP)
-        pids.append(pid)
-        return pid
-
-    yield stop
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGCONT)
 
 
 def allowed(permissions, person, name):
