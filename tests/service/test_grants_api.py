@@ -503,6 +503,38 @@ def test_permissions_are_listed_and_added_once(key, join):
     ).items()
 
 
+@pytest.mark.parametrize("name", ["*", "content.*", "roles.write", "grants.*", "invoices.*"])
+def test_a_key_without_roles_write_gives_no_role_a_wildcard_or_what_is_the_platforms(
+    services, key, join, clock, name
+):
+    user, plain = join(), key("permissions:write")
+    path = "/api/admin/permissions"
+    new = {"name": name, "lowest_role": "user"}
+
+    assert plain("POST", path, json=new).status_code in (403, 422)
+
+    with services.transaction() as session:
+        assert name not in permissions.names_of(session, user, clock.now)
+
+
+def test_a_key_with_roles_write_gives_roles_a_wildcard_and_only_such_takes_it(
+    services, key, join, clock
+):
+    user, path = join(), "/api/admin/permissions"
+    plain, chief = key("permissions:write"), key("permissions:write", "roles:write")
+    new = {"name": "invoices.*", "lowest_role": "user"}
+    answer = plain("POST", path, json=new)
+    assert (answer.status_code, kind(answer)) == (403, "scope_missing")
+
+    assert chief("POST", path, json=new).status_code == 201
+
+    with services.transaction() as session:
+        assert "invoices.*" in permissions.names_of(session, user, clock.now)
+    answer = plain("DELETE", f"{path}/invoices.*")
+    assert (answer.status_code, kind(answer)) == (403, "scope_missing")
+    assert chief("DELETE", f"{path}/invoices.*").status_code == 204
+
+
 def test_an_added_permission_is_held_by_its_role(services, key, join, clock):
     creator, user = join(Role.CREATOR), join()
     new = {"name": "invoices.pay", "lowest_role": "creator"}
