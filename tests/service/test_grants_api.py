@@ -16,7 +16,7 @@ from integration.db import api_keys, authority_audit, epochs
 from integration.db import grants as rows
 from integration.db.authority_audit import By, Filter
 from integration.db.tables import OutboxEffect
-from integration.errors import ConflictError, ForbiddenError, KleisError
+from integration.errors import ConflictError, ForbiddenError, KleisError, LimitedError
 from integration.members import lifecycle, roles
 from integration.tasks import expiry
 from policies.authority import Role
@@ -659,6 +659,24 @@ def decide(services, by, elevation_id, *, approve=True):
                 session, as_member(by), elevation_id, "", rules=NO_RULES, now=services.now()
             )[0]
         return elevations.deny(session, as_member(by), elevation_id, "no", now=services.now())
+
+
+def test_a_member_asks_so_often_and_no_more_however_its_requests_end(services, join, clock):
+    member, chief, other = join(), join(Role.ADMIN), join()
+    for name in ("comments.moderate", "reports.review") * 5:
+        asked = ask(services, member, name)
+        clock.advance(timedelta(minutes=1))
+        decide(services, chief, asked, approve=False)
+
+    with pytest.raises(LimitedError) as limited:
+        ask(services, member)
+
+    # The first of the ten was ten minutes ago.
+    assert limited.value.retry_after == str(50 * 60)
+    assert limited.value.limit == ("elevations", 10, 3600)
+    ask(services, other)
+    clock.advance(timedelta(minutes=50))
+    ask(services, member)
 
 
 def test_an_approved_request_counts_for_its_time_and_ends_by_itself(services, join, clock):
