@@ -85,7 +85,7 @@ LEFT JOIN members AS member ON member.identity_id = family.identity_id
 WHERE family.id = %(family_id)s
 """  # noqa: S608 - put together from constants
 _LOCK = f"{_READ} FOR UPDATE OF family"
-_ROTATE = """
+ROTATE = """
 WITH rotated AS (
     UPDATE token_families
     SET generation = %(generation)s, current_hash = %(new_hash)s, previous_hash = %(old_hash)s,
@@ -151,12 +151,12 @@ def _family(row: Row | None) -> FamilyRow | None:
 
 def rotate(statements: Statements, rotation: Rotation) -> bool:
     """Put the successor in the current token's place, unless that is another one by now."""
-    return statements.write(_ROTATE, rotation._asdict()) is not None
+    return statements.write(ROTATE, rotation._asdict()) is not None
 
 
 def rotate_locked(session: Session, rotation: Rotation) -> None:
     """Put the successor in the current token's place. The caller holds the row."""
-    session.connection().exec_driver_sql(_ROTATE, rotation._asdict())
+    session.connection().exec_driver_sql(ROTATE, rotation._asdict())
 
 
 def begin(statements: Statements, new: Beginning) -> Begun:
