@@ -137,11 +137,14 @@ class SideBySide:
 
     async def _tell(self, guards: Sequence[Guard], submit: Submit, answer: Answer | None) -> None:
         told = []
-        for guard in guards:
+        for guard in guards[:-1]:
             told.append(asyncio.create_task(guard.after(submit, answer)))
             # What it asks is on its way before the next one begins to compute.
             await asyncio.sleep(0)
-        await asyncio.gather(*told)
+        for guard in guards[-1:]:
+            await guard.after(submit, answer)
+        for each in told:
+            await each
 
 
 class GuardChain:
