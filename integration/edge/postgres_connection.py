@@ -39,6 +39,8 @@ class PostgresConnection:
         self._pgconn = connection.pgconn
         self._loop = asyncio.get_running_loop()
         self._socket = self._pgconn.socket
+        # It remembers how types are written and read. The connection changes neither.
+        self._transformer = Transformer(connection)
         self._prepared: dict[tuple[bytes, tuple[int, ...]], bytes] = {}
         self._is_open, self.is_busy, self._is_writing = True, False, False
         self._answer: asyncio.Future[pq.abc.PGresult] | None = None
@@ -60,7 +62,7 @@ class PostgresConnection:
         """
         text, names = _numbered(statement)
         given = _in_order(values, names)
-        transformer = Transformer(self._connection)
+        transformer = self._transformer
         dumped = transformer.dump_sequence(given, [PyFormat.AUTO] * len(given))
         types, formats = transformer.types or (), transformer.formats
         name = self._prepared.get((text, types))
@@ -75,7 +77,9 @@ class PostgresConnection:
         result = await sent
         self.used_at = time.monotonic()
         transformer.set_pgresult(result)
-        return transformer.load_rows(0, result.ntuples, tuple)
+        rows = transformer.load_rows(0, result.ntuples, tuple)
+        transformer.set_pgresult(None)
+        return rows
 
     async def until_idle(self) -> None:
         """Return once what was asked has ended, or the connection broke."""
