@@ -95,9 +95,9 @@ def make_edge(settings: Settings) -> ASGIApp:
     # Guards are asked in this order and told in reverse: the first also sees what others refuse.
     guards: tuple[Guard, ...] = (
         SideBySide(
-            SessionBeginnings(settings, rows, reader, countries, epochs),
             LoginAttempts(settings, reader, attempts),
             limits.guard,
+            SessionBeginnings(settings, rows, reader, countries, epochs),
         ),
         gate,
         second_factors,
