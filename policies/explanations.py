@@ -117,7 +117,7 @@ class Follower:
         """Return the tree for a question; what is not known counts as no."""
         target = Object(question.namespace, question.object)
         if self.model.relation(target.namespace, question.relation) is not None:
-            return self._includes(target, question.relation)
+            return self._includes(SubjectSet(target, question.relation), 0)
         return self._permit(target, question.relation, 0)
 
     def _permit(self, target: Object, permit: str, depth: int) -> Node:
@@ -138,14 +138,15 @@ class Follower:
                 children = tuple(self._expression(target, each, depth) for each in operands)
                 return Node("one of", any(each.allowed for each in children), children)
             case AllOf(operands):
-                children = tuple(self._expression(target, each, depth) for each in operands)
+                # Keto looks at what stands on both sides of an && a level deeper.
+                children = tuple(self._expression(target, each, depth + 1) for each in operands)
                 return Node("all of", all(each.allowed for each in children), children)
             case Permitted(permit):
                 return self._permit(target, permit, depth)
             case Traverse(relation, permit):
                 return self._traverse(target, relation, permit, depth)
             case Includes(relation):
-                return self._includes(target, relation)
+                return self._includes(SubjectSet(target, relation), depth)
 
     def _traverse(self, target: Object, relation: str, permit: str, depth: int) -> Node:
         edges = self._known(target).sets.get(relation, ())
@@ -156,16 +157,30 @@ class Follower:
         text = f"through {relation} of {target}"
         return Node(text, any(each.allowed for each in children), children)
 
-    def _includes(self, target: Object, relation: str) -> Node:
-        known = self._known(target)
-        fact = SubjectSet(target, relation)
+    def _includes(self, fact: SubjectSet, depth: int, above: tuple[SubjectSet, ...] = ()) -> Node:
+        """Look at a relation, and at the sets in it: as Keto does, each a level deeper.
+
+        Args:
+            above: The sets that it was found in. One of them again closes a circle and adds nobody.
+        """
+        self.steps += 1
+        if fact in above or depth >= MAX_DEPTH or self.steps > MAX_STEPS:
+            return Node(phrase(fact), allowed=False, fact=fact)
+        known = self._known(fact.object)
         members = tuple(
-            self._includes(each.object, each.relation)
-            for each in known.sets.get(relation, ())
+            self._set(each, depth + 1, (*above, fact))
+            for each in known.sets.get(fact.relation, ())
             if each.relation
         )
-        direct = relation in known.direct
+        direct = fact.relation in known.direct
         return Node(phrase(fact), direct or any(each.allowed for each in members), members, fact)
+
+    def _set(self, found: SubjectSet, depth: int, above: tuple[SubjectSet, ...]) -> Node:
+        """Look at a set in a relation; one of a permit, written past the edge, as Keto asks it."""
+        namespace = self.model.namespaces.get(found.object.namespace)
+        if namespace is not None and found.relation in namespace.permits:
+            return self._permit(found.object, found.relation, depth)
+        return self._includes(found, depth, above)
 
     def _known(self, target: Object) -> ObjectFacts:
         found = self.facts.get(target)

@@ -190,6 +190,12 @@ def is_administrative(name: str) -> bool:
     return name == EVERYTHING or name.partition(".")[0] in PLATFORM_AREAS
 
 
+def is_wide(name: str) -> bool:
+    """Tell whether a name is a wildcard, which holds what may be added later, or the platform's
+    own: where roles get it, or Keto is told of it, a key needs `roles:write`."""
+    return EVERYTHING in name or is_administrative(name)
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class CatalogueTuple:
     """One fact in Keto about a permission itself, whose subject is a set.

@@ -19,12 +19,12 @@ REMOVED = "permission.removed"
 def added(session: Session) -> list[Permission]:
     """Return the application's own permissions, by name."""
     rows = session.scalars(select(AddedPermission).order_by(AddedPermission.name))
-    return [
-        Permission(
-            row.name, row.description, None if row.lowest_role is None else Role(row.lowest_role)
-        )
-        for row in rows
-    ]
+    return [as_permission(row) for row in rows]
+
+
+def as_permission(row: AddedPermission) -> Permission:
+    role = None if row.lowest_role is None else Role(row.lowest_role)
+    return Permission(row.name, row.description, role)
 
 
 def hold(session: Session) -> None:

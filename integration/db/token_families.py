@@ -10,10 +10,11 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import delete, exists, select, update
+from sqlalchemy import exists, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from integration.db.retention import delete_oldest
 from integration.db.statements import Statements
 from integration.db.token_holders import COLUMNS, Holder
 from integration.db.token_tables import DpopProof, TokenFamily
@@ -243,12 +244,12 @@ def use_proof(session: Session, proof_id: bytes, *, expires_at: datetime) -> boo
     return session.scalar(statement) is not None
 
 
-def forget_before(session: Session, now: datetime, *, lifetime: timedelta) -> None:
-    """Delete families that ran out a day ago, and proofs that nobody would take again."""
-    day = timedelta(days=1)
-    session.execute(
-        delete(TokenFamily).where(
-            TokenFamily.created_at < now - lifetime, TokenFamily.expires_at < now - day
-        )
-    )
-    session.execute(delete(DpopProof).where(DpopProof.expires_at < now - day))
+def forget_before(session: Session, now: datetime, *, lifetime: timedelta) -> int:
+    """Delete the oldest families that ran out a day ago; return how many."""
+    ran_out = TokenFamily.expires_at < now - timedelta(days=1)
+    return delete_oldest(session, TokenFamily.created_at, now - lifetime, ran_out)
+
+
+def forget_proofs_before(session: Session, before: datetime) -> int:
+    """Delete proofs that nobody would take again; return how many."""
+    return delete_oldest(session, DpopProof.expires_at, before)

@@ -128,7 +128,14 @@ def make_edge(settings: Settings) -> ASGIApp:
     tokens = EdgeAccessTokens(settings, database)
     people = People(settings, database=database, sessions=sessions, tokens=tokens)
     decisions = make_decisions(
-        settings, exchange, database, epochs=epochs, keys=keys, people=people, model=model
+        settings,
+        exchange,
+        database,
+        epochs=epochs,
+        keys=keys,
+        people=people,
+        shares=limits.limiter,
+        model=model,
     )
     pages = KetoPages(forwarder, seconds=settings.upstream_timeout.total_seconds())
     tuple_admin = TupleAdmin(

@@ -16,7 +16,7 @@ from integration.db import api_keys, authority_audit, epochs
 from integration.db import grants as rows
 from integration.db.authority_audit import By, Filter
 from integration.db.tables import OutboxEffect
-from integration.errors import ConflictError, ForbiddenError, KleisError
+from integration.errors import ConflictError, ForbiddenError, KleisError, LimitedError
 from integration.members import lifecycle, roles
 from integration.tasks import expiry
 from policies.authority import Role
@@ -503,6 +503,38 @@ def test_permissions_are_listed_and_added_once(key, join):
     ).items()
 
 
+@pytest.mark.parametrize("name", ["*", "content.*", "roles.write", "grants.*", "invoices.*"])
+def test_a_key_without_roles_write_gives_no_role_a_wildcard_or_what_is_the_platforms(
+    services, key, join, clock, name
+):
+    user, plain = join(), key("permissions:write")
+    path = "/api/admin/permissions"
+    new = {"name": name, "lowest_role": "user"}
+
+    assert plain("POST", path, json=new).status_code in (403, 422)
+
+    with services.transaction() as session:
+        assert name not in permissions.names_of(session, user, clock.now)
+
+
+def test_a_key_with_roles_write_gives_roles_a_wildcard_and_only_such_takes_it(
+    services, key, join, clock
+):
+    user, path = join(), "/api/admin/permissions"
+    plain, chief = key("permissions:write"), key("permissions:write", "roles:write")
+    new = {"name": "invoices.*", "lowest_role": "user"}
+    answer = plain("POST", path, json=new)
+    assert (answer.status_code, kind(answer)) == (403, "scope_missing")
+
+    assert chief("POST", path, json=new).status_code == 201
+
+    with services.transaction() as session:
+        assert "invoices.*" in permissions.names_of(session, user, clock.now)
+    answer = plain("DELETE", f"{path}/invoices.*")
+    assert (answer.status_code, kind(answer)) == (403, "scope_missing")
+    assert chief("DELETE", f"{path}/invoices.*").status_code == 204
+
+
 def test_an_added_permission_is_held_by_its_role(services, key, join, clock):
     creator, user = join(Role.CREATOR), join()
     new = {"name": "invoices.pay", "lowest_role": "creator"}
@@ -627,6 +659,24 @@ def decide(services, by, elevation_id, *, approve=True):
                 session, as_member(by), elevation_id, "", rules=NO_RULES, now=services.now()
             )[0]
         return elevations.deny(session, as_member(by), elevation_id, "no", now=services.now())
+
+
+def test_a_member_asks_so_often_and_no_more_however_its_requests_end(services, join, clock):
+    member, chief, other = join(), join(Role.ADMIN), join()
+    for name in ("comments.moderate", "reports.review") * 5:
+        asked = ask(services, member, name)
+        clock.advance(timedelta(minutes=1))
+        decide(services, chief, asked, approve=False)
+
+    with pytest.raises(LimitedError) as limited:
+        ask(services, member)
+
+    # The first of the ten was ten minutes ago.
+    assert limited.value.retry_after == str(50 * 60)
+    assert limited.value.limit == ("elevations", 10, 3600)
+    ask(services, other)
+    clock.advance(timedelta(minutes=50))
+    ask(services, member)
 
 
 def test_an_approved_request_counts_for_its_time_and_ends_by_itself(services, join, clock):
