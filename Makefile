@@ -1,6 +1,9 @@
 # `make help` lists what there is; the text is in the comment behind each target.
 PYTHON ?= python3
 ARGS ?=
+# So many tests run at once, each file in one of as many processes that have servers of their own.
+WORKERS ?= 2
+PARALLEL := --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder
 BIN := .venv/bin
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header
@@ -21,7 +24,7 @@ status: .venv/run.stamp ## Show what runs. ARGS=--json for programs
 	@exec $(BIN)/kleis status $(ARGS)
 
 test: check ## Everything: the checks, then every test. ARGS goes to pytest
-	$(BIN)/pytest $(if $(ARGS),$(ARGS),tests/service tests/system tests/browser)
+	$(BIN)/pytest $(if $(ARGS),$(ARGS),$(PARALLEL) tests/service tests/system tests/browser)
 
 bench: .venv/test.stamp ## The long benchmarks of docs/performance.md; wants a quiet machine
 	$(BIN)/python -m benchmarks.session_check --requests 1000000
@@ -44,7 +47,7 @@ check: .venv/test.stamp ## Format, lint, types, import contracts, and the tests 
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	cd clients/python && ../../$(BIN)/lint-imports
-	$(BIN)/pytest tests/unit tests/contract tests/kit
+	$(BIN)/pytest $(PARALLEL) tests/unit tests/contract tests/kit
 
 docs: .venv/run.stamp ## Write the documents that the code knows best: settings, API
 	$(BIN)/kleis docs settings > docs/settings.md

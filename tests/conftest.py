@@ -5,6 +5,7 @@ where one answers, else from the wheels that the embedded stack uses.
 """
 
 import gc
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -30,7 +31,33 @@ from tests.keto.server import KetoServer, keto_running
 from tests.openid_provider import provider_for, served, tell
 from tests.private_stack import PrivateStack
 
+LONG = (
+    "system/test_crashes.py",
+    "service/test_hostile_checks.py",
+    "system/test_decision_races.py",
+    "service/test_tuple_writes.py",
+    "browser/",
+    "system/test_email_changes.py",
+    "system/test_grants.py",
+    "system/test_lockout.py",
+    "system/test_reconciliation.py",
+    "system/test_body_fuzz.py",
+    "service/test_edge_bad_input.py",
+)
+"""Files of half a minute or more: begun last, one of them would be waited for alone."""
 PASSWORD = "only-in-tests-and-on-a-private-socket"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the long files where several run at once, else keep the order of the names."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=_place_in_line)
+
+
+def _place_in_line(item: pytest.Item) -> int:
+    file = item.nodeid.partition("::")[0]
+    found = (place for place, long in enumerate(LONG) if f"tests/{long}" in file)
+    return next(found, len(LONG))
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,14 @@
 
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack, closing
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -30,19 +31,43 @@ PORTS = (
 )
 START = 540.0
 """Seconds until ready; all but a few of them only where the servers must be built first."""
+PORTS_TO_CHOOSE_FROM = range(20_000, 32_000)
 INHERITED = ("KLEIS_CACHE", "KLEIS_KRATOS_BIN", "KLEIS_KETO_BIN")
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports that nobody listens on, all different."""
-    with ExitStack() as stack:
-        probes = [
-            stack.enter_context(closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)))
-            for _ in range(count)
-        ]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
+    """Return ports that nobody listens on, all different, and no other test run is given them.
+
+    They lie below the range from which systems take the local ports of connections, so that none
+    is lost to one while its server starts, or is down for a test. The UDP port of the same number
+    stays bound until this process ends: who asks next, here or in another process, passes it by.
+    """
+    found: list[int] = []
+    while len(found) < count:
+        port = secrets.choice(PORTS_TO_CHOOSE_FROM)
+        if _is_free(port) and _reserve(port):
+            found.append(port)
+    return found
+
+
+def _is_free(port: int) -> bool:
+    with closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _reserve(port: int) -> bool:
+    reservation = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        reservation.bind(("127.0.0.1", port))
+    except OSError:
+        reservation.close()
+        return False
+    reservation.detach()
+    return True
 
 
 def is_alive(pid: int) -> bool:

@@ -23,20 +23,29 @@ def stage(keto, database_url, valkey_url) -> Iterator[Stage]:
         yield running
 
 
-@pytest.fixture
-def ended(stage) -> str:
-    """Return a member whose grant was in Keto, and is over; nobody has noticed yet."""
+@pytest.fixture(scope="module")
+def all_ended(stage, request) -> list[str]:
+    """Return a member for every test, whose grant was in Keto, and is over."""
     catalogue.sync(stage.services)
-    member = stage.new_member()
-    until = datetime.now(UTC) + timedelta(seconds=2)
-    with stage.services.transaction() as session:
-        wish = Wish(PERMISSION, until, "incident 7")
-        now = datetime.now(UTC)
-        grants.grant(session, THE_OPERATOR, UUID(member), wish, rules=Rules(), now=now)
-    keto_tuples.settle(stage.services, UUID(member))
-    assert held(stage, member)
+    tests = [each for each in request.session.items if each.path == request.path]
+    members = [stage.new_member() for _ in tests]
+    for member in members:
+        until = datetime.now(UTC) + timedelta(seconds=2)
+        with stage.services.transaction() as session:
+            wish = Wish(PERMISSION, until, "incident 7")
+            now = datetime.now(UTC)
+            grants.grant(session, THE_OPERATOR, UUID(member), wish, rules=Rules(), now=now)
+        keto_tuples.settle(stage.services, UUID(member))
+        assert held(stage, member)
     while datetime.now(UTC) <= until:
         time.sleep(0.01)
+    return members
+
+
+@pytest.fixture
+def ended(stage, all_ended) -> str:
+    """Return a member whose grant is over, and still in Keto; nobody has noticed yet."""
+    member = all_ended.pop()
     assert held(stage, member)
     return member
 

@@ -183,7 +183,7 @@ def test_what_was_written_past_the_edge_on_a_permits_name_can_be_deleted(stage):
 
 # Refused, and nothing written
 
-NAME, SOMEBODY = uuid4().hex, str(uuid4())
+NAME, SOMEBODY = "tuple-writes", "6f1ed002-ab55-41c9-8d3e-ffb0c1d2e3f4"
 REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
     "unknown namespace": ("namespace_unknown", {"namespace": "Nothing"}),
     "namespace in another case": ("namespace_unknown", {"namespace": "channel"}),

@@ -97,7 +97,7 @@ def test_what_is_held_for_a_while_gives_no_role_back():
     assert codes(accept(for_a_while)) == {"role_not_held"}
 
 
-@pytest.mark.parametrize("state", set(AppealState) - {AppealState.OPEN})
+@pytest.mark.parametrize("state", sorted(set(AppealState) - {AppealState.OPEN}))
 def test_what_is_decided_is_not_decided_again(state):
     assert codes(accept(KEY, state=state)) == {"appeal_not_open"}
     assert codes(decide_rejection(state, "ada", KEY, "no")) == {"appeal_not_open"}
