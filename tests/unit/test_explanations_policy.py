@@ -5,14 +5,13 @@ from itertools import pairwise
 import pytest
 
 from integration.keto_model import read_model
+from policies.explanation_paths import missing, paths
 from policies.explanations import (
     MAX_STEPS,
     Follower,
     Object,
     ObjectFacts,
     SubjectSet,
-    missing,
-    paths,
 )
 from policies.permission_questions import Question
 
