@@ -75,7 +75,6 @@ class PostgresConnection:
         else:
             sent = self._answered(self._pgconn.send_query_prepared, name, dumped, formats)
         result = await sent
-        self.used_at = time.monotonic()
         transformer.set_pgresult(result)
         rows = transformer.load_rows(0, result.ntuples, tuple)
         transformer.set_pgresult(None)
@@ -145,6 +144,7 @@ class PostgresConnection:
 
     def _rest(self) -> None:
         self.is_busy = False
+        self.used_at = time.monotonic()
         if self._idle is not None and not self._idle.done():
             self._idle.set_result(None)
 

@@ -99,7 +99,7 @@ class PostgresPool:
             connection.close()
             return
         self._idle.append(connection)
-        while now - self._idle[0].used_at > _IDLE_SECONDS:
+        while self._idle and now - self._idle[0].used_at > _IDLE_SECONDS:
             self._idle.pop(0).close()
 
     async def _after_its_end(self, connection: PostgresConnection) -> None:
