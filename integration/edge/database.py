@@ -2,20 +2,18 @@
 
 import asyncio
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import psycopg
 import structlog
-from psycopg_pool import AsyncConnectionPool
+from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
-from integration.edge.postgres_connection import Row, Values
-from integration.edge.postgres_pool import PoolBusyError, PostgresPool
 from integration.edge.problems import DATABASE_DOWN, RefusedError
 from integration.settings import Settings
 
 log = structlog.get_logger()
 
-_MOST_CONNECTIONS = 8
 _WAIT_SECONDS = 1.0
 # The server's own bound on statements comes first, where there is a server.
 _GRACE_SECONDS = 0.25
@@ -26,22 +24,22 @@ _QUIET_SECONDS = 0.5
 _RECONNECT_SECONDS = 2.0
 
 
-def _options(settings: Settings) -> dict[str, Any]:
-    milliseconds = int(settings.database_timeout.total_seconds() * 1000)
-    return {
-        "autocommit": True,
-        "connect_timeout": 2,
-        "application_name": "kleis-edge",
-        "options": f"-c statement_timeout={milliseconds}",
-        "tcp_user_timeout": milliseconds,
-    }
+# By number, or by name.
+Values = Sequence[Any] | Mapping[str, Any]
 
 
 def make_pool(settings: Settings, *, name: str, max_size: int) -> AsyncConnectionPool:
     """Return a closed pool: no connection is kept ready, none is needed to open it."""
+    milliseconds = int(settings.database_timeout.total_seconds() * 1000)
     return AsyncConnectionPool(
         settings.database_url.get_secret_value(),
-        kwargs=_options(settings),
+        kwargs={
+            "autocommit": True,
+            "connect_timeout": 2,
+            "application_name": "kleis-edge",
+            "options": f"-c statement_timeout={milliseconds}",
+            "tcp_user_timeout": milliseconds,
+        },
         min_size=0,
         max_size=max_size,
         name=name,
@@ -56,57 +54,81 @@ class Database:
     """Runs single statements. Open between `start` and `close`."""
 
     def __init__(self, settings: Settings) -> None:
-        self._url = settings.database_url.get_secret_value()
-        self._options = _options(settings)
-        self._pool: PostgresPool | None = None
+        self._pool = make_pool(settings, name="edge", max_size=8)
         self._seconds = settings.database_timeout.total_seconds() + _GRACE_SECONDS
         self._quiet_until = 0.0
         self._answered_at = 0.0
+        self._left: set[asyncio.Task[list[tuple[Any, ...]]]] = set()
 
     async def start(self) -> None:
-        self._pool = PostgresPool(self._connect, most=_MOST_CONNECTIONS)
+        await self._pool.open(wait=False)
 
     async def close(self) -> None:
-        if self._pool is not None:
-            await self._pool.close()
+        await self._pool.close(timeout=2)
 
-    async def row(self, statement: str, values: Values) -> Row | None:
+    async def row(self, statement: str, values: Values) -> tuple[Any, ...] | None:
         """Return the first row, or None.
 
         Raises:
             RefusedError: PostgreSQL does not answer, or not in time.
         """
-        rows = await self.rows(statement, values)
+        rows = await self._run(statement, values, reads=True)
         return rows[0] if rows else None
+
+    async def rows(self, statement: str, values: Values) -> list[tuple[Any, ...]]:
+        """Return all rows. Raises as `row`."""
+        return await self._run(statement, values, reads=True)
 
     async def execute(self, statement: str, values: Values) -> None:
         """Run a statement that may safely run twice. Raises as `row`."""
-        await self.rows(statement, values)
+        await self._run(statement, values, reads=False)
 
-    async def rows(self, statement: str, values: Values) -> list[Row]:
-        """Return all rows. Raises as `row`.
-
-        A statement cannot be taken back from a server that does not listen: after its deadline it
-        is left alone with its connection, and ends whenever the server goes on or the connection
-        breaks.
-        """
-        if self._pool is None or time.monotonic() < self._quiet_until:
+    async def _run(self, statement: str, values: Values, *, reads: bool) -> list[tuple[Any, ...]]:
+        if time.monotonic() < self._quiet_until:
             raise RefusedError(DATABASE_DOWN)
         try:
-            async with asyncio.timeout(self._seconds):
-                try:
-                    rows = await self._pool.ask(statement, values)
-                except (psycopg.OperationalError, psycopg.InterfaceError):
-                    # PostgreSQL was restarted: none of the kept connections is alive.
-                    self._pool.forget()
-                    rows = await self._pool.ask(statement, values)
-        except (psycopg.Error, PoolBusyError, TimeoutError) as error:
+            try:
+                return await self._in_time(statement, values, reads=reads)
+            except (PoolTimeout, TooManyRequests):
+                raise
+            except (psycopg.OperationalError, psycopg.InterfaceError):
+                # PostgreSQL was restarted: none of the kept connections is alive.
+                await self._pool.check()
+                return await self._in_time(statement, values, reads=reads)
+        except (psycopg.Error, PoolTimeout, TimeoutError) as error:
             if time.monotonic() - self._answered_at > _QUIET_SECONDS:
                 self._quiet_until = time.monotonic() + _QUIET_SECONDS
             log.warning("database_unavailable", error=type(error).__name__)
             raise RefusedError(DATABASE_DOWN) from error
-        self._answered_at = time.monotonic()
-        return rows
 
-    async def _connect(self) -> psycopg.AsyncConnection[Any]:
-        return await psycopg.AsyncConnection.connect(self._url, **self._options)
+    async def _in_time(
+        self, statement: str, values: Values, *, reads: bool
+    ) -> list[tuple[Any, ...]]:
+        """Run once, within a deadline that holds even when PostgreSQL hangs.
+
+        A statement cannot be taken back from a server that does not listen: it is left alone with
+        its connection, and ends whenever the server goes on or the connection breaks.
+
+        Raises:
+            TimeoutError: it did not end in time.
+        """
+        task = asyncio.create_task(self._once(statement, values, reads=reads))
+        self._left.add(task)
+        task.add_done_callback(self._ended)
+        done, _ = await asyncio.wait({task}, timeout=self._seconds)
+        if not done:
+            raise TimeoutError
+        return task.result()
+
+    def _ended(self, task: asyncio.Task[list[tuple[Any, ...]]]) -> None:
+        self._left.discard(task)
+        if not task.cancelled():
+            # Else asyncio complains about an error that nobody was left to hear.
+            task.exception()
+
+    async def _once(self, statement: str, values: Values, *, reads: bool) -> list[tuple[Any, ...]]:
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(statement.encode(), values)
+            rows = await cursor.fetchall() if reads else []
+            self._answered_at = time.monotonic()
+            return rows
