@@ -52,13 +52,14 @@ class Exchange:
         Raises:
             RefusedError: nobody answered, or too late.
         """
-        return await self.forwarder.whole(
+        response = await self.forwarder.ask(
             request,
             route.upstream,
             body=body,
             query=query,
             drop_credentials=route.keys is not None,
         )
+        return await self.forwarder.read(response, route.upstream)
 
     def judged(self, answer: Answer) -> Answer:
         """Return an answer that may be shown.
