@@ -1,6 +1,8 @@
 """Refreshes beside the same update done raw: for `benchmarks.tokens`.
 
-Both by the same number of connections in the same number of processes, both prepared, both
+The same update is the statement by which a refresh rotates, on bare connections: it sets the
+family's row and notes the use of the session. Beside it the cheapest update of the family's row
+alone. All by the same number of connections in the same number of processes, all prepared, all
 committed and flushed one by one.
 """
 
@@ -15,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -23,6 +26,7 @@ import psycopg
 import structlog
 
 from benchmarks.stage import cpu_seconds, percentile
+from integration.db.token_families import ROTATE, Rotation
 from integration.launch.kleis import settings_from
 from integration.services import Services, make_services
 from integration.tokens import refresh, refresh_tokens
@@ -32,6 +36,7 @@ from integration.tokens.key_ring import KeyRing
 from integration.tokens.refresh_tokens import RefreshToken
 
 ROUNDS = 3
+WAYS = ("bare", "raw", "whole")
 AGENT = "benchmark/1.0"
 CLIENT = Client("192.0.2.1", AGENT)
 # As `md5` and `sha256` of PostgreSQL make them, so that nobody has to carry a million of them over.
@@ -48,7 +53,7 @@ SELECT md5('f' || n)::uuid, md5('s' || n)::uuid, %(member)s, 'kleis', 0,
 FROM generate_series(%(first)s, %(last)s) AS n;
 ANALYZE member_sessions; ANALYZE token_families;
 """
-_RAW = (
+_BARE = (
     "UPDATE token_families SET generation = generation, current_hash = current_hash,"
     " previous_hash = %s, client_hash = %s, rotated_at = now(), expires_at = now() + '7 days'"
     " WHERE id = %s"
@@ -97,10 +102,42 @@ class Raw:
 
     def __init__(self, database_url: str) -> None:
         self._connection = psycopg.connect(database_url, autocommit=True)
+        self._client_hash = refresh_tokens.client_hash(AGENT)
+        self._newest: dict[int, tuple[int, bytes]] = {}
 
     def __call__(self, number: int) -> None:
-        values = (b"x" * 32, refresh_tokens.client_hash(AGENT), family(number))
-        self._connection.execute(_RAW, values, prepare=True)
+        generation, old = self._newest.get(number) or (0, first_token(number).hash())
+        new = generation.to_bytes(32, "big")
+        now = datetime.now(UTC)
+        rotation = Rotation(
+            family_id=family(number),
+            generation=generation + 1,
+            new_hash=new,
+            old_hash=old,
+            client_hash=self._client_hash,
+            now=now,
+            expires_at=now + timedelta(days=7),
+            unused_since=now - timedelta(minutes=1),
+            begun_after=now,
+            used_after=now,
+            second_factor_roles=[],
+        )
+        cursor = self._connection.execute(ROTATE, rotation._asdict(), prepare=True, binary=True)
+        if cursor.fetchone() is None:
+            raise TypeError(f"family {number}: not rotated")
+        self._newest[number] = generation + 1, new
+
+
+class Bare:
+    """The cheapest update of a family: one row, known by its key, nothing looked at."""
+
+    def __init__(self, database_url: str) -> None:
+        self._connection = psycopg.connect(database_url, autocommit=True)
+        self._client_hash = refresh_tokens.client_hash(AGENT)
+
+    def __call__(self, number: int) -> None:
+        values = (b"x" * 32, self._client_hash, family(number))
+        self._connection.execute(_BARE, values, prepare=True)
 
 
 def timed(work: Callable[[int], None], numbers: Iterator[int], seconds: float) -> list[float]:
@@ -124,9 +161,12 @@ class Share:
     first: int
     of: int
 
-    def numbers(self, thread: int) -> Iterator[int]:
-        """Yield families at random, of all those that fall to one thread."""
-        mine = self.families[self.first + thread :: self.of]
+    def numbers(self, thread: int, half: int) -> Iterator[int]:
+        """Yield families at random, of one half of those that fall to one thread.
+
+        What rotates them raw knows no tokens: the other half is for what does.
+        """
+        mine = self.families[self.first + thread :: self.of][half::2]
         chance = random.Random(mine[0])
         while True:
             yield chance.choice(mine)
@@ -141,16 +181,20 @@ def run_share(share: Share, start: Any, results: Any) -> None:
     url = settings.database_url.get_secret_value()
     threads = range(share.threads)
     works: dict[str, list[Callable[[int], None]]] = {
+        "bare": [Bare(url) for _ in threads],
         "raw": [Raw(url) for _ in threads],
         "whole": [Refreshing(services, ring) for _ in threads],
     }
-    numbers = [share.numbers(thread) for thread in threads]
+    numbers = {
+        name: [share.numbers(thread, half=int(name == "raw")) for thread in threads]
+        for name in works
+    }
     with ThreadPoolExecutor(share.threads) as pool:
         for _ in range(ROUNDS):
             for name, of_threads in works.items():
                 start.wait()
                 before = time.process_time(), server_seconds(share.postgres)
-                found = pool.map(timed, of_threads, numbers, [share.seconds] * share.threads)
+                found = pool.map(timed, of_threads, numbers[name], [share.seconds] * share.threads)
                 waits = [wait for each in found for wait in each]
                 spent = time.process_time() - before[0]
                 results.put((name, waits, spent, server_seconds(share.postgres) - before[1]))
@@ -191,9 +235,9 @@ def compare(
     working = [context.Process(target=run_share, args=(each, start, results)) for each in shares]
     for process in working:
         process.start()
-    waits: dict[str, list[float]] = {"raw": [], "whole": []}
-    counts: dict[str, list[int]] = {"raw": [], "whole": []}
-    costs = {"raw": 0.0, "whole": 0.0}
+    waits: dict[str, list[float]] = {name: [] for name in WAYS}
+    counts: dict[str, list[int]] = {name: [] for name in WAYS}
+    costs = dict.fromkeys(WAYS, 0.0)
     for _ in range(ROUNDS):
         for _name in waits:
             found = [results.get(timeout=60 + options.seconds) for _ in working]
@@ -203,16 +247,19 @@ def compare(
             costs[name] += sum(own for *_, own, _ in found) + max(server for *_, server in found)
     for process in working:
         process.join()
-    ratios = [whole / raw for whole, raw in zip(counts["whole"], counts["raw"], strict=True)]
+    beside = {
+        name: statistics.median(a / b for a, b in zip(counts["whole"], counts[name], strict=True))
+        for name in ("raw", "bare")
+    }
     a_second = {name: sum(each) / ROUNDS / options.seconds for name, each in counts.items()}
     cost = {name: costs[name] / len(waits[name]) * 1e6 for name in costs}
     p50, p99 = statistics.median(waits["whole"]), percentile(waits["whole"], 99)
     words = (
-        f"{families.stop} families, {processes} process(es): a refresh is"
-        f" {statistics.median(ratios):.2f} of a raw update ({a_second['whole']:.0f} of"
-        f" {a_second['raw']:.0f} a second, p50 {p50:.1f} of"
-        f" {statistics.median(waits['raw']):.1f} ms, p99 {p99:.1f} ms); with the server's share it"
-        f" computes {cost['whole']:.0f} us, the update {cost['raw']:.0f};"
-        f" load average {os.getloadavg()[0]:.1f}"
+        f"{families.stop} families, {processes} process(es): a refresh is {beside['raw']:.2f} of"
+        f" the same update done raw ({a_second['whole']:.0f} of {a_second['raw']:.0f} a second,"
+        f" p50 {p50:.1f} of {statistics.median(waits['raw']):.1f} ms, p99 {p99:.1f} ms) and"
+        f" {beside['bare']:.2f} of a bare one of one row ({a_second['bare']:.0f}); with the"
+        f" server's share it computes {cost['whole']:.0f} us, they {cost['raw']:.0f} and"
+        f" {cost['bare']:.0f}; load average {os.getloadavg()[0]:.1f}"
     )
     return p99, words

@@ -100,14 +100,26 @@ class DeniedError(KleisError):
 
 
 class LimitedError(KleisError):
-    """Carries for how long, in whole seconds, and how the edge calls it."""
+    """Carries for how long, in whole seconds, and how the edge calls it.
+
+    Attributes:
+        limit: Which limit: its name, how many, in how many seconds; None: somebody else's.
+    """
 
     code = "too_many_requests"
 
-    def __init__(self, message: str, *, retry_after: str, problem: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry_after: str,
+        problem: str = "",
+        limit: tuple[str, int, int] | None = None,
+    ) -> None:
         super().__init__(message)
         self.retry_after = retry_after
         self.problem = problem or self.code
+        self.limit = limit
 
 
 class UpstreamUnavailableError(KleisError):

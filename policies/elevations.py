@@ -1,6 +1,6 @@
 """A permission for a while: a member asks, another person decides, time ends it."""
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Sequence, Set
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -60,6 +60,19 @@ def decide_request(
     if reasons:
         return Deny(reasons)
     return Allow((PublishEvent("elevation.requested", (("permission", permission),)),))
+
+
+def wait_to_request(
+    asked: Sequence[datetime], most: int, window: timedelta, now: datetime
+) -> timedelta | None:
+    """Return how long a member has to wait before it may ask again; None: it need not.
+
+    Args:
+        asked: When it asked before, however it ended, the newest first.
+        most: How often it may ask within `window`.
+    """
+    counted = [moment for moment in asked if moment > now - window]
+    return None if len(counted) < most else counted[most - 1] + window - now
 
 
 def decide_approval(

@@ -4,12 +4,11 @@ Pure: facts that were not loaded yet are named, and the caller loads them and as
 decides; this explains, from the same tuples and the same model.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from policies import explanation_words
-from policies.authority import GATE, PLATFORM_NAMESPACE
 from policies.permission_questions import Question
 from policies.relation_model import (
     AllOf,
@@ -78,27 +77,6 @@ class Node:
     is_optional: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Path:
-    """One way that allows.
-
-    Attributes:
-        kind: `role`, `direct`, `wildcard`, `owner`, `editor`, `viewer`, `moderator`, `public`
-            or `gate`. Whether a `direct` one is a grant with an end, our tables know.
-        fact: Where the subject stands.
-        via: The steps that led there, outermost first.
-    """
-
-    kind: str
-    fact: SubjectSet
-    text: str
-    via: tuple[str, ...]
-
-
-ORDER = ("role", "direct", "wildcard", "grant", "owner", "editor", "viewer", "moderator", "public")
-"""The order in which a path is named as the reason: that of the specification."""
-
-
 @dataclass(slots=True)
 class Follower:
     """Follows the model through the facts that are there.
@@ -117,7 +95,7 @@ class Follower:
         """Return the tree for a question; what is not known counts as no."""
         target = Object(question.namespace, question.object)
         if self.model.relation(target.namespace, question.relation) is not None:
-            return self._includes(target, question.relation)
+            return self._includes(SubjectSet(target, question.relation), 0)
         return self._permit(target, question.relation, 0)
 
     def _permit(self, target: Object, permit: str, depth: int) -> Node:
@@ -138,14 +116,15 @@ class Follower:
                 children = tuple(self._expression(target, each, depth) for each in operands)
                 return Node("one of", any(each.allowed for each in children), children)
             case AllOf(operands):
-                children = tuple(self._expression(target, each, depth) for each in operands)
+                # Keto looks at what stands on both sides of an && a level deeper.
+                children = tuple(self._expression(target, each, depth + 1) for each in operands)
                 return Node("all of", all(each.allowed for each in children), children)
             case Permitted(permit):
                 return self._permit(target, permit, depth)
             case Traverse(relation, permit):
                 return self._traverse(target, relation, permit, depth)
             case Includes(relation):
-                return self._includes(target, relation)
+                return self._includes(SubjectSet(target, relation), depth)
 
     def _traverse(self, target: Object, relation: str, permit: str, depth: int) -> Node:
         edges = self._known(target).sets.get(relation, ())
@@ -156,16 +135,30 @@ class Follower:
         text = f"through {relation} of {target}"
         return Node(text, any(each.allowed for each in children), children)
 
-    def _includes(self, target: Object, relation: str) -> Node:
-        known = self._known(target)
-        fact = SubjectSet(target, relation)
+    def _includes(self, fact: SubjectSet, depth: int, above: tuple[SubjectSet, ...] = ()) -> Node:
+        """Look at a relation, and at the sets in it: as Keto does, each a level deeper.
+
+        Args:
+            above: The sets that it was found in. One of them again closes a circle and adds nobody.
+        """
+        self.steps += 1
+        if fact in above or depth >= MAX_DEPTH or self.steps > MAX_STEPS:
+            return Node(phrase(fact), allowed=False, fact=fact)
+        known = self._known(fact.object)
         members = tuple(
-            self._includes(each.object, each.relation)
-            for each in known.sets.get(relation, ())
+            self._set(each, depth + 1, (*above, fact))
+            for each in known.sets.get(fact.relation, ())
             if each.relation
         )
-        direct = relation in known.direct
+        direct = fact.relation in known.direct
         return Node(phrase(fact), direct or any(each.allowed for each in members), members, fact)
+
+    def _set(self, found: SubjectSet, depth: int, above: tuple[SubjectSet, ...]) -> Node:
+        """Look at a set in a relation; one of a permit, written past the edge, as Keto asks it."""
+        namespace = self.model.namespaces.get(found.object.namespace)
+        if namespace is not None and found.relation in namespace.permits:
+            return self._permit(found.object, found.relation, depth)
+        return self._includes(found, depth, above)
 
     def _known(self, target: Object) -> ObjectFacts:
         found = self.facts.get(target)
@@ -181,87 +174,3 @@ _NOTHING = ObjectFacts(frozenset(), {})
 def phrase(fact: SubjectSet) -> str:
     """Say what it means to stand in a relation, behind `the subject`."""
     return explanation_words.holds(*fact.object, fact.relation)
-
-
-def paths(tree: Node, question: Question) -> list[Path]:
-    """Return every way that allows, in the order of the specification; none when it is denied."""
-    if not tree.allowed:
-        return []
-    asked = Object(question.namespace, question.object)
-    found: dict[tuple[str, SubjectSet], Path] = {}
-    for leaf, via in _allowing(tree, ()):
-        if leaf.fact is None:
-            continue
-        kind = _kind(leaf.fact, via, asked)
-        text = _sentence(leaf, via, asked)
-        found.setdefault((kind, leaf.fact), Path(kind, leaf.fact, text, tuple(n.text for n in via)))
-    ways = [each for each in found.values() if each.kind != "gate"] or list(found.values())
-    return sorted(ways, key=lambda each: (_rank(each.kind), each.text))
-
-
-def missing(tree: Node) -> list[str]:
-    """Return what would have allowed, had it been so; nothing when it is allowed.
-
-    Behind an `all of` only what stands in the way is named.
-    """
-    return list(dict.fromkeys(_lacking(tree)))
-
-
-def _allowing(node: Node, via: tuple[Node, ...]) -> Iterator[tuple[Node, tuple[Node, ...]]]:
-    """Yield the leaves that allow, each with what is above it."""
-    if not node.allowed:
-        return
-    children = [child for child in node.children if child.allowed]
-    if not children:
-        yield node, via
-    for child in children:
-        yield from _allowing(child, (*via, node))
-
-
-def _lacking(node: Node) -> Iterator[str]:
-    if node.allowed:
-        return
-    if node.fact is not None or not node.children:
-        if not node.is_optional:
-            yield _lack(node)
-        return
-    for child in node.children:
-        yield from _lacking(child)
-
-
-def _lack(node: Node) -> str:
-    if node.fact is None:
-        return node.text
-    return explanation_words.lacks(*node.fact.object, node.fact.relation)
-
-
-def _kind(fact: SubjectSet, via: tuple[Node, ...], asked: Object) -> str:
-    """Name a way. `via` ends with the set that the leaf was found in, if it was in one."""
-    inside = next((node.fact for node in reversed(via) if node.fact is not None), None)
-    if inside is not None and inside.relation in ("audience", "listing"):
-        return "public"
-    granted = fact if fact.relation == "granted" else inside
-    if granted is not None and granted.relation == "granted":
-        if granted.object != asked:
-            return "wildcard"
-        return "direct" if inside is None else "role"
-    if fact.object.namespace == PLATFORM_NAMESPACE:
-        return "gate" if fact.relation == GATE else "role"
-    return explanation_words.NOUNS.get(fact.relation, fact.relation)
-
-
-def _sentence(leaf: Node, via: tuple[Node, ...], asked: Object) -> str:
-    inside = next((node.fact for node in reversed(via) if node.fact is not None), None)
-    if inside is None:
-        held = leaf.fact
-        text = leaf.text
-    else:
-        held = inside
-        text = f"{leaf.text}, which {phrase(inside)}"
-    if held is not None and held.relation == "granted" and held.object != asked:
-        return f"{text}, which covers {asked.name}"
-    return text
-
-
-def _rank(kind: str) -> int:
-    return ORDER.index(kind) if kind in ORDER else len(ORDER)

@@ -11,6 +11,7 @@ from policies.permissions import (
     allows,
     check_name,
     is_administrative,
+    is_wide,
 )
 
 MAX_DESCRIPTION = 500
@@ -23,7 +24,8 @@ def decide_addition(
 
     Returns:
         Allow; or a denial: `permission_name_invalid`, `permission_name_reserved` (the platform's
-        own areas), `permission_exists`, `description_too_long`, `permission_not_held`.
+        own areas), `permission_exists`, `description_too_long`, `scope_missing`,
+        `permission_not_held`.
     """
     if invalid := check_name(new.name):
         return invalid
@@ -39,6 +41,8 @@ def _against(
         yield Reason("permission_name_reserved", text, "#/name")
     elif new.name in catalogue and not _is_bare_wildcard(catalogue[new.name]):
         yield Reason("permission_exists", "There is a permission of this name.", "#/name")
+    else:
+        yield from against_scope(new, granter)
     if len(new.description) > MAX_DESCRIPTION:
         text = f"Describe it in at most {MAX_DESCRIPTION} characters."
         yield Reason("description_too_long", text, "#/description")
@@ -48,6 +52,14 @@ def _against(
         # Whoever adds it also says which role has it from then on.
         text = "You can only add what you would hold yourself."
         yield Reason("permission_not_held", text, "#/name")
+
+
+def against_scope(permission: Permission, granter: Granter) -> Iterator[Reason]:
+    """Yield why a key may not give this to its roles, or take it from them: as for a tuple."""
+    is_plain_key = granter.subject_id is None and not granter.administers
+    if is_plain_key and permission.lowest_role is not None and is_wide(permission.name):
+        text = "Roles get wildcards from keys of scope roles:write alone."
+        yield Reason("scope_missing", text, "#/name")
 
 
 def _is_bare_wildcard(known: Permission) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from policies.decisions import Allow, Decision, Deny, Reason
 from policies.grants import Granter
+from policies.permission_additions import against_scope
 from policies.permissions import (
     CatalogueTuple,
     Permission,
@@ -22,16 +23,16 @@ def vanishing(name: str, added: Iterable[Permission]) -> frozenset[str]:
     return frozenset(existing(known).keys() - left.keys())
 
 
-def decide_removal(name: str, granter: Granter, *, granted: int) -> Decision:
+def decide_removal(added: Permission, granter: Granter, *, granted: int) -> Decision:
     """Decide whether a permission of the application may go.
 
     Args:
         granted: How many grants count of the names that vanish with it.
 
     Returns:
-        Allow; or a denial: `permission_granted`, `permission_not_held`.
+        Allow; or a denial: `permission_granted`, `scope_missing`, `permission_not_held`.
     """
-    reasons = tuple(_against(name, granter, granted))
+    reasons = (*against_scope(added, granter), *_against(added.name, granter, granted))
     return Deny(reasons) if reasons else Allow()
 
 

@@ -165,6 +165,18 @@ def permissions_of(role: Role, added: Iterable[Permission] = ()) -> frozenset[st
     return frozenset(built_in | {item.name for item in added if item.lowest_role in below})
 
 
+def names_held(role: Role, added: Iterable[Permission], granted: Iterable[str]) -> list[str]:
+    """Return the names an active member holds, sorted: by its role, by those below, by grants.
+
+    A wildcard stands for itself: ask `allows`.
+
+    Args:
+        added: The application's own permissions.
+        granted: Of the grants that count.
+    """
+    return sorted(permissions_of(role, added).union(granted))
+
+
 def built_in() -> tuple[Permission, ...]:
     """Return the permissions that exist on every platform, by name."""
     of_roles = {
@@ -188,6 +200,12 @@ def existing(added: Iterable[Permission]) -> dict[str, Permission]:
 def is_administrative(name: str) -> bool:
     """Tell whether a name is the platform's own: what its admin API asks for, or `*`."""
     return name == EVERYTHING or name.partition(".")[0] in PLATFORM_AREAS
+
+
+def is_wide(name: str) -> bool:
+    """Tell whether a name is a wildcard, which holds what may be added later, or the platform's
+    own: where roles get it, or Keto is told of it, a key needs `roles:write`."""
+    return EVERYTHING in name or is_administrative(name)
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -18,7 +18,7 @@ from policies.authority import (
 )
 from policies.decisions import Deny, Reason
 from policies.lifecycle import Status
-from policies.permissions import EVERYTHING, is_administrative
+from policies.permissions import is_wide
 from policies.relationships import Relationship
 
 PERMISSION_NAMESPACE = "Permission"
@@ -45,15 +45,14 @@ def is_authority(item: Relationship) -> bool:
 def is_wide_permission(namespace: str, name: str | None) -> bool:
     """Tell whether a tuple speaks of a permission that only `roles:write` may give.
 
-    Wildcards, which hold what may be added later, and the platform's own, as with grants. The
-    subject does not count: who holds the object is what any relation of it decides.
+    The subject does not count: who holds the object is what any relation of it decides.
 
     Args:
         name: Of the object; None: whatever it is.
     """
     if namespace != PERMISSION_NAMESPACE:
         return False
-    return name is None or EVERYTHING in name or is_administrative(name)
+    return name is None or is_wide(name)
 
 
 def is_guest(item: Relationship) -> bool:

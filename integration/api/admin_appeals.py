@@ -5,10 +5,10 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from integration.api.admin_authentication import needs
-from integration.api.inputs import Reason
+from integration.api.inputs import Verdict
 from integration.api.paging import Page, Paged
 from integration.authority.admins import Admin
 from integration.db import appeals as rows
@@ -22,14 +22,6 @@ router = APIRouter(prefix="/api/admin/appeals", tags=["appeals"])
 
 Reader = Annotated[Admin, needs("appeals.review", "identities:read")]
 Decider = Annotated[Admin, needs("appeals.decide", "identities:write")]
-
-
-class AppealVerdict(BaseModel):
-    """Why an appeal is accepted or rejected; the member is told. A rejection needs words."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    reason: Reason = ""
 
 
 class AppealView(BaseModel):
@@ -77,7 +69,7 @@ def get_appeal(appeal_id: UUID, _: Reader, session: Transaction) -> AppealView:
 @router.post("/{appeal_id}/accept")
 def accept_appeal(
     appeal_id: UUID,
-    verdict: AppealVerdict,
+    verdict: Verdict,
     admin: Decider,
     session: Transaction,
     services: UsesServices,
@@ -92,7 +84,7 @@ def accept_appeal(
 @router.post("/{appeal_id}/reject")
 def reject_appeal(
     appeal_id: UUID,
-    verdict: AppealVerdict,
+    verdict: Verdict,
     admin: Decider,
     session: Transaction,
     services: UsesServices,

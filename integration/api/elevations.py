@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from integration.api.admin_authentication import needs, request_id_of
 from integration.api.authentication import MemberCalling
-from integration.api.inputs import Name, Reason
+from integration.api.inputs import Name, Reason, Verdict
 from integration.api.paging import Page, Paged
 from integration.authority import elevations
 from integration.authority.admins import Admin
@@ -34,14 +34,6 @@ class NewElevation(BaseModel):
     permission: Name
     duration: timedelta
     reason: Reason
-
-
-class Verdict(BaseModel):
-    """Why a request is approved or denied; a denial needs words."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    reason: Reason = ""
 
 
 class ElevationView(BaseModel):

@@ -74,8 +74,14 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(errors.LimitedError)
     def of_a_limit(_: Request, error: errors.LimitedError) -> JSONResponse:
-        wait = {"Retry-After": error.retry_after} if error.retry_after else None
-        return problem(STATUS_OF[type(error)], error.problem, error.message, headers=wait)
+        headers = {"Retry-After": error.retry_after} if error.retry_after else {}
+        if error.limit is not None:
+            name, most, seconds = error.limit
+            headers["RateLimit-Policy"] = f'"{name}";q={most};w={seconds}'
+            headers["RateLimit"] = f'"{name}";r=0;t={error.retry_after}'
+        return problem(
+            STATUS_OF[type(error)], error.problem, error.message, headers=headers or None
+        )
 
     @app.exception_handler(RequestValidationError)
     def of_input(_: Request, error: RequestValidationError) -> JSONResponse:

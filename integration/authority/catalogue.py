@@ -65,7 +65,7 @@ def remove(session: Session, admin: Admin, name: str, *, reason: str, now: datet
     if row is None:
         raise NotFoundError("The application has added no permission of this name.", detail=name)
     decision = decide_removal(
-        name,
+        permissions.as_permission(row),
         admins.granter(session, admin, now=now),
         granted=grants.count_live(session, vanishing(name, permissions.added(session)), now=now),
     )

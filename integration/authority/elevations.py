@@ -4,6 +4,7 @@ Every function belongs to the caller's transaction, and holds the member's row b
 request's.
 """
 
+import math
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -19,7 +20,7 @@ from integration.db import elevations as rows
 from integration.db.authority_audit import SYSTEM, By
 from integration.db.grant_tables import Elevation, PermissionGrant
 from integration.db.tables import Member
-from integration.errors import ConflictError, NotFoundError
+from integration.errors import ConflictError, LimitedError, NotFoundError
 from policies import elevations as policy
 from policies.elevations import ElevationState
 from policies.grants import Wish
@@ -40,10 +41,12 @@ def request(
 
     Raises:
         ConflictError: it asked already (`elevation_open`, with the `id`), or is not eligible.
+        LimitedError: it asked too often.
         InvalidInputError: as `policies.elevations.decide_request` says.
     """
     member = _hold_member(session, member_id)
     _lapse_open(session, member_id, permission, now=now)
+    _expect_seldom(session, member_id, rules, now)
     decision = policy.decide_request(
         permission,
         duration,
@@ -153,8 +156,7 @@ def withdraw(
 
 def lapse(session: Session, *, now: datetime) -> int:
     """Close requests that nobody decided in time; return how many."""
-    late = rows.lapsed(session, now=now)
-    for each in late:
+    for each in (late := rows.lapsed(session, now=now)):
         _decide(session, By(SYSTEM), each, ElevationState.EXPIRED, "", now=now)
     return len(late)
 
@@ -176,6 +178,17 @@ def _lapse_open(session: Session, member_id: UUID, permission: str, *, now: date
         )
     _decide(session, By(SYSTEM), known, ElevationState.EXPIRED, "", now=now)
     session.flush()
+
+
+def _expect_seldom(session: Session, member_id: UUID, rules: Rules, now: datetime) -> None:
+    most, window = rules.requests
+    wait = policy.wait_to_request(rows.asked(session, member_id, limit=most), most, window, now)
+    if wait is not None:
+        raise LimitedError(
+            "You have asked too often. Please try again later.",
+            retry_after=str(math.ceil(wait.total_seconds())),
+            limit=("elevations", most, int(window.total_seconds())),
+        )
 
 
 def _hold(session: Session, elevation_id: UUID) -> tuple[Elevation, Member]:

@@ -20,6 +20,7 @@ from integration.db.grant_tables import PermissionGrant
 from integration.db.tables import Member
 from integration.errors import ConflictError, NotFoundError
 from integration.settings.grants import GrantSettings
+from integration.settings.limits import read_parts
 from policies import grants as policy
 from policies.authority import Role
 from policies.grants import Candidate, Conflicts, Wish
@@ -29,18 +30,25 @@ from policies.permissions import EVERYTHING, permissions_of
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the settings say about grants and elevations."""
+    """What the settings say about grants and elevations.
+
+    Attributes:
+        requests: How often a member may ask for an elevation, and within what time.
+    """
 
     conflicts: Conflicts = frozenset()
     longest_elevation: timedelta = timedelta(hours=8)
     request_lifetime: timedelta = timedelta(days=1)
+    requests: tuple[int, timedelta] = (10, timedelta(hours=1))
 
 
 def rules_of(settings: GrantSettings) -> Rules:
+    most, (window,) = read_parts(settings.elevation_requests)
     return Rules(
         conflicts=settings.conflicting_permissions,
         longest_elevation=settings.elevation_longest,
         request_lifetime=settings.elevation_request_lifetime,
+        requests=(most, window),
     )
 
 

@@ -10,7 +10,7 @@ from integration.db import authority_audit, grants, members
 from integration.db.grant_tables import AddedPermission
 from policies.authority import Role
 from policies.lifecycle import Status
-from policies.permissions import Permission, existing, permissions_of
+from policies.permissions import Permission, existing, names_held
 
 REMOVED = "permission.removed"
 """What the log of authority calls it."""
@@ -19,12 +19,12 @@ REMOVED = "permission.removed"
 def added(session: Session) -> list[Permission]:
     """Return the application's own permissions, by name."""
     rows = session.scalars(select(AddedPermission).order_by(AddedPermission.name))
-    return [
-        Permission(
-            row.name, row.description, None if row.lowest_role is None else Role(row.lowest_role)
-        )
-        for row in rows
-    ]
+    return [as_permission(row) for row in rows]
+
+
+def as_permission(row: AddedPermission) -> Permission:
+    role = None if row.lowest_role is None else Role(row.lowest_role)
+    return Permission(row.name, row.description, role)
 
 
 def hold(session: Session) -> None:
@@ -47,27 +47,10 @@ def catalogue(session: Session) -> dict[str, Permission]:
     return existing(added(session))
 
 
-def roles_of(session: Session, identity_id: UUID) -> list[str]:
-    """Return the role of a member as a list, as tokens carry it; none unless it is active."""
-    role = _role_of(session, identity_id)
-    return [] if role is None else [role]
-
-
 def names_of(session: Session, identity_id: UUID, now: datetime) -> list[str]:
-    """Return the names a member holds, sorted; none unless it is active.
-
-    Those of its role, of the roles below, and of grants that count at `now`. A wildcard stands
-    for itself: ask `policies.permissions.allows`.
-    """
-    role = _role_of(session, identity_id)
-    if role is None:
-        return []
-    granted = {grant.permission for grant in grants.live(session, identity_id, now=now)}
-    return sorted(permissions_of(role, added(session)) | granted)
-
-
-def _role_of(session: Session, identity_id: UUID) -> Role | None:
+    """Return the names a member holds, as `names_held` says; none unless it is active."""
     member = members.get(session, identity_id)
     if member is None or Status(member.status) is not Status.ACTIVE:
-        return None
-    return Role(member.role)
+        return []
+    granted = (grant.permission for grant in grants.live(session, identity_id, now=now))
+    return names_held(Role(member.role), added(session), granted)

@@ -20,17 +20,6 @@ from policies.lifecycle import Status
 _NOT_EMPTIED: ColumnElement[str] = literal_column("'$.traits.* ? (@ != null)'::jsonpath")
 
 
-def of_identity(session: Session, identity_id: UUID, *, limit: int = 100) -> list[AdminAudit]:
-    """Return the newest calls that changed an identity, oldest first."""
-    newest = (
-        select(AdminAudit)
-        .where(AdminAudit.identity_id == identity_id)
-        .order_by(AdminAudit.at.desc())
-        .limit(limit)
-    )
-    return list(reversed(session.scalars(newest).all()))
-
-
 def forget_person(session: Session, identity_id: UUID) -> None:
     """Empty what the rows of an identity say of the person."""
     rows = select(AdminAudit).where(AdminAudit.identity_id == identity_id).with_for_update()

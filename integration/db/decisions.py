@@ -2,19 +2,12 @@
 
 from datetime import datetime
 
-from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from integration.db.decision_tables import PermissionDecision
+from integration.db.retention import delete_oldest
 
 
-def forget_before(session: Session, before: datetime, *, limit: int = 50_000) -> int:
-    """Delete the oldest decisions from before the given moment; return how many.
-
-    Args:
-        limit: Most rows at once; the next sweep goes on.
-    """
-    due = select(PermissionDecision.id).where(PermissionDecision.at < before)
-    oldest = due.order_by(PermissionDecision.at).limit(limit)
-    statement = delete(PermissionDecision).where(PermissionDecision.id.in_(oldest))
-    return len(session.execute(statement.returning(PermissionDecision.id)).all())
+def forget_before(session: Session, before: datetime) -> int:
+    """Delete the oldest decisions from before the given moment; return how many."""
+    return delete_oldest(session, PermissionDecision.at, before)

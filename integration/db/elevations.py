@@ -36,6 +36,18 @@ def open_one(session: Session, subject_id: UUID, permission: str) -> Elevation |
     )
 
 
+def asked(session: Session, subject_id: UUID, *, limit: int) -> list[datetime]:
+    """Return when a member asked, whatever for and however it ended, the newest first."""
+    return list(
+        session.scalars(
+            select(Elevation.requested_at)
+            .where(Elevation.subject_id == subject_id)
+            .order_by(Elevation.requested_at.desc())
+            .limit(limit)
+        )
+    )
+
+
 def lapsed(session: Session, *, now: datetime, limit: int = 200) -> list[Elevation]:
     """Return requests that nobody decided in time, held; those held by others are left out."""
     return list(

@@ -34,6 +34,9 @@ class EmailChange(Table):
         Index(
             "ix_email_changes_expires_at", "expires_at", postgresql_where=text("state = 'asked'")
         ),
+        Index(
+            "ix_email_changes_ended_at", "ended_at", postgresql_where=text("ended_at is not null")
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)

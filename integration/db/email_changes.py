@@ -8,6 +8,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from integration.db.email_change_tables import EmailChange
+from integration.db.retention import delete_oldest
 from policies.email_changes import ASKS, OPEN, State
 
 _LONGEST_ASKS = max(span for span, _ in ASKS)
@@ -151,8 +152,6 @@ def forget(session: Session, identity_id: UUID) -> None:
     session.execute(delete(EmailChange).where(EmailChange.identity_id == identity_id))
 
 
-def forget_before(session: Session, before: datetime) -> None:
-    """Delete changes that ended, or can no longer be taken back, before the given moment."""
-    session.execute(
-        delete(EmailChange).where(EmailChange.state.not_in(OPEN), EmailChange.ended_at < before)
-    )
+def forget_before(session: Session, before: datetime) -> int:
+    """Delete the oldest changes that ended, or can no longer be taken back, before a moment."""
+    return delete_oldest(session, EmailChange.ended_at, before, EmailChange.state.not_in(OPEN))

@@ -5,10 +5,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, select
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from integration.db.retention import delete_oldest
 from integration.db.tables import Flow
 from policies.progress import Step
 
@@ -53,9 +54,8 @@ def of_registration(session: Session, identity_id: UUID) -> Flow | None:
 
 
 def forget_before(session: Session, before: datetime) -> int:
-    """Delete flows not touched since the given moment; return how many."""
-    result = session.execute(delete(Flow).where(Flow.updated_at < before).returning(Flow.flow_id))
-    return len(result.all())
+    """Delete the oldest flows not touched since the given moment; return how many."""
+    return delete_oldest(session, Flow.updated_at, before)
 
 
 def to_json(step: Step) -> dict[str, Any]:

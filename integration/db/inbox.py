@@ -2,10 +2,11 @@
 
 from datetime import datetime
 
-from sqlalchemy import delete
+from sqlalchemy import delete, func
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from integration.db.retention import delete_oldest
 from integration.db.tables import HandledEvent
 
 
@@ -32,11 +33,11 @@ def release(session: Session, event: str) -> None:
     session.execute(delete(HandledEvent).where(HandledEvent.event == event))
 
 
-def forget_before(session: Session, prefix: str, before: datetime) -> None:
-    """Forget events of one sort handled before the given moment; they may count again."""
-    session.execute(
-        delete(HandledEvent).where(
-            HandledEvent.event.startswith(prefix, autoescape=True),
-            HandledEvent.handled_at < before,
-        )
-    )
+def forget_before(session: Session, sort: str, before: datetime) -> int:
+    """Forget the oldest events handled before a moment; they may count again. Return how many.
+
+    Args:
+        sort: What their names begin with, before the first `:`.
+    """
+    is_of_sort = func.split_part(HandledEvent.event, ":", 1) == sort
+    return delete_oldest(session, HandledEvent.handled_at, before, is_of_sort)

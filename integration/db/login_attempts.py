@@ -2,19 +2,12 @@
 
 from datetime import datetime
 
-from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from integration.db.audit_tables import LoginAttempt
+from integration.db.retention import delete_oldest
 
 
-def forget_before(session: Session, before: datetime, *, limit: int = 20_000) -> int:
-    """Delete the oldest attempts from before the given moment; return how many.
-
-    Args:
-        limit: Most rows at once, so that a flood is not deleted in one long statement.
-    """
-    due = select(LoginAttempt.id).where(LoginAttempt.at < before)
-    oldest = due.order_by(LoginAttempt.at).limit(limit)
-    statement = delete(LoginAttempt).where(LoginAttempt.id.in_(oldest))
-    return len(session.execute(statement.returning(LoginAttempt.id)).all())
+def forget_before(session: Session, before: datetime) -> int:
+    """Delete the oldest attempts from before the given moment; return how many."""
+    return delete_oldest(session, LoginAttempt.at, before)

@@ -5,11 +5,12 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from integration.db import epochs
+from integration.db.retention import delete_oldest
 from integration.db.session_tables import MemberSession
 from policies.sessions import LIFESPAN
 
@@ -187,6 +188,6 @@ def over(
     ).all()
 
 
-def forget_ended_before(session: Session, moment: datetime) -> None:
-    """Delete the records of sessions that ended before a moment."""
-    session.execute(delete(MemberSession).where(MemberSession.ended_at < moment))
+def forget_ended_before(session: Session, moment: datetime) -> int:
+    """Delete the records of sessions that ended the longest before a moment; return how many."""
+    return delete_oldest(session, MemberSession.ended_at, moment)

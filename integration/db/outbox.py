@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, and_, delete, exists, func, select, update
+from sqlalchemy import ColumnElement, and_, exists, func, select, update
 from sqlalchemy.orm import Session, aliased
 
 from integration.db import sessions
+from integration.db.retention import delete_oldest
 from integration.db.tables import OutboxEffect
 
 # An effect starts when its transaction rings; this is how long the relay leaves it to that.
@@ -204,9 +205,9 @@ def retry(session: Session, effect_id: UUID, *, now: datetime) -> bool:
     return found is not None
 
 
-def forget_done_before(session: Session, before: datetime) -> None:
-    """Delete effects brought about before the given moment."""
-    session.execute(delete(OutboxEffect).where(OutboxEffect.done_at < before))
+def forget_done_before(session: Session, before: datetime) -> int:
+    """Delete the effects that were brought about the longest before a moment; return how many."""
+    return delete_oldest(session, OutboxEffect.done_at, before)
 
 
 def counts(session: Session) -> dict[str, dict[str, int]]:

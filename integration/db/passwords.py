@@ -11,6 +11,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from integration.db.password_tables import PasswordAttempt, PasswordHistoryRow
+from integration.db.retention import delete_oldest
 from integration.db.tables import Member
 from policies.lifecycle import Status
 from policies.passwords import PasswordHistory
@@ -104,6 +105,6 @@ def forget(session: Session, identity_id: UUID) -> None:
     session.execute(delete(PasswordAttempt).where(PasswordAttempt.identity_id == identity_id))
 
 
-def forget_attempts_before(session: Session, before: datetime) -> None:
-    """Delete verdicts that came to nothing."""
-    session.execute(delete(PasswordAttempt).where(PasswordAttempt.created_at < before))
+def forget_attempts_before(session: Session, before: datetime) -> int:
+    """Delete the oldest verdicts that came to nothing; return how many."""
+    return delete_oldest(session, PasswordAttempt.created_at, before)

@@ -5,17 +5,16 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from integration.db.other_admins import COUNT
 from integration.db.tables import Member
 from policies.authority import Role
 from policies.lifecycle import Status
 
 
 def count_other_admins(session: Session, but: UUID) -> int:
-    """Return how many active admins there are besides one."""
-    statement = select(func.count()).where(
-        Member.role == Role.ADMIN, Member.status == Status.ACTIVE, Member.identity_id != but
-    )
-    return session.scalar(statement) or 0
+    """Return how many active admins there are besides one, as `other_admins` counts them."""
+    session.flush()
+    return int(session.connection().exec_driver_sql(COUNT, {"whose": but}).scalar_one())
 
 
 def count_by_role(session: Session) -> dict[str, int]:

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import delete, select, tuple_
 from sqlalchemy.orm import Session
 
+from integration.db.retention import delete_oldest
 from integration.db.security_tables import SecurityEvent
 from policies.security_events import Kind
 
@@ -80,6 +81,6 @@ def forget(session: Session, identity_id: UUID) -> None:
     session.execute(delete(SecurityEvent).where(SecurityEvent.identity_id == identity_id))
 
 
-def forget_before(session: Session, before: datetime) -> None:
-    """Delete events that are older than anybody asks for."""
-    session.execute(delete(SecurityEvent).where(SecurityEvent.at < before))
+def forget_before(session: Session, before: datetime) -> int:
+    """Delete the oldest events that nobody asks for any more; return how many."""
+    return delete_oldest(session, SecurityEvent.at, before)

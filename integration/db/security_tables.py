@@ -18,7 +18,7 @@ class SecurityEvent(Table):
     """
 
     __tablename__ = "security_events"
-    __table_args__ = (Index(None, "identity_id", "at", "id"),)
+    __table_args__ = (Index(None, "identity_id", "at", "id"), Index(None, "at"))
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     identity_id: Mapped[UUID]

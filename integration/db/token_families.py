@@ -1,18 +1,21 @@
 """Queries on token families: what is run for every refresh, and what for few.
 
-A refresh is two statements, each a transaction of its own: `read`, and `rotate`, which does
-nothing unless the family still is as it was read. What is not that simple holds the row: `lock`.
+An ordinary refresh is one statement, a transaction of its own: `refresh` rotates what nothing
+speaks against, and tells how all was before. What is not that simple holds the row: `lock`, and
+`rotate_locked`.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import delete, exists, select, update
+from sqlalchemy import exists, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from integration.db.statements import Row, Statements
+from integration.db.retention import delete_oldest
+from integration.db.statements import Statements
 from integration.db.token_holders import COLUMNS, Holder
 from integration.db.token_tables import DpopProof, TokenFamily
 
@@ -41,6 +44,9 @@ class Rotation(NamedTuple):
     Attributes:
         generation: The successor's.
         unused_since: A session that was not used since then is noted as used now.
+        begun_after: A session as old as this is over.
+        used_after: So is one that was last used then.
+        second_factor_roles: Whose members need a second factor.
     """
 
     family_id: UUID
@@ -51,6 +57,9 @@ class Rotation(NamedTuple):
     now: datetime
     expires_at: datetime
     unused_since: datetime
+    begun_after: datetime
+    used_after: datetime
+    second_factor_roles: list[str]
 
 
 class Beginning(NamedTuple):
@@ -75,33 +84,65 @@ class Beginning(NamedTuple):
     aal: str
 
 
-_READ = f"""
-SELECT family.session_id, family.identity_id, family.application, family.generation,
+_COLUMNS = f"""
+    family.session_id, family.identity_id, family.application, family.generation,
     family.current_hash, family.previous_hash, family.client_hash, family.jkt,
     family.created_at, family.rotated_at, family.expires_at, family.ended_at, {COLUMNS}
+"""
+_FROM = """
 FROM token_families AS family
 LEFT JOIN member_sessions AS known ON known.session_id = family.session_id
 LEFT JOIN members AS member ON member.identity_id = family.identity_id
 WHERE family.id = %(family_id)s
-"""  # noqa: S608 - put together from constants
-_LOCK = f"{_READ} FOR UPDATE OF family"
-_ROTATE = """
-WITH rotated AS (
-    UPDATE token_families
+"""
+_LOCK = f"SELECT {_COLUMNS} {_FROM} FOR UPDATE OF family"
+# Nothing speaks against it: what `policies.token_refresh` lets rotate, and less than that. Whatever
+# else there is, it decides before anything changes.
+_IS_ORDINARY = """
+    family.jkt IS NULL AND family.client_hash = %(client_hash)s AND family.expires_at > %(now)s
+    AND member.status = 'active'
+    AND known.ended_at IS NULL AND known.hold IS NULL AND known.expires_at > %(now)s
+    AND known.started_at > %(begun_after)s
+    AND known.last_activity_at > %(used_after)s
+    AND (known.aal = 'aal2' OR NOT (
+        member.second_factor OR member.requires_second_factor
+        OR member.role = ANY (%(second_factor_roles)s::text[])
+    ))
+"""
+_SET = """
+    UPDATE token_families AS family
     SET generation = %(generation)s, current_hash = %(new_hash)s, previous_hash = %(old_hash)s,
         client_hash = %(client_hash)s, rotated_at = %(now)s, expires_at = %(expires_at)s
-    WHERE id = %(family_id)s AND generation = %(generation)s - 1
-        AND current_hash = %(old_hash)s AND ended_at IS NULL
-    RETURNING session_id
-), used AS (
+"""
+_IS_CURRENT = """
+    family.generation = %(generation)s - 1 AND family.current_hash = %(old_hash)s
+    AND family.ended_at IS NULL
+"""
+_USED = """
+used AS (
     UPDATE member_sessions AS known
     SET last_activity_at = %(now)s, activity_count = activity_count + 1
-    FROM rotated
-    WHERE known.session_id = rotated.session_id AND known.ended_at IS NULL
+    WHERE known.session_id = (SELECT session_id FROM rotated) AND known.ended_at IS NULL
         AND known.last_activity_at <= %(unused_since)s
 )
-SELECT session_id FROM rotated
 """
+ROTATE = f"""
+WITH rotated AS (
+    {_SET} WHERE family.id = %(family_id)s AND {_IS_CURRENT} RETURNING session_id
+), {_USED}
+SELECT session_id FROM rotated
+"""  # noqa: S608 - put together from constants
+# By `ctid` the row that was seen is updated without being looked up again; whoever changed it in
+# between has moved it, and then nothing is rotated.
+_REFRESH = f"""
+WITH seen AS MATERIALIZED (
+    SELECT {_COLUMNS}, family.ctid AS place, {_IS_ORDINARY} AS is_ordinary {_FROM}
+), rotated AS (
+    {_SET} FROM seen WHERE family.ctid = seen.place AND {_IS_CURRENT} AND seen.is_ordinary
+    RETURNING family.session_id
+), {_USED}
+SELECT seen.*, EXISTS (SELECT FROM rotated) FROM seen
+"""  # noqa: S608 - put together from constants
 _BEGIN = """
 WITH proof AS (
     INSERT INTO dpop_proofs (id, expires_at)
@@ -134,29 +175,32 @@ class Begun(NamedTuple):
     has_begun: bool
 
 
-def read(statements: Statements, family_id: UUID, *, now: datetime) -> FamilyRow | None:
-    """Return a family, one statement by primary key."""
-    return _family(statements.read(_READ, {"family_id": family_id, "now": now}))
+def refresh(statements: Statements, rotation: Rotation) -> tuple[FamilyRow, bool] | None:
+    """Put the successor in the current token's place if nothing speaks against it.
+
+    May be run again: what it rotated the first time is not current any more.
+
+    Returns:
+        The family as it was, and whether it was rotated; None: there is no such family.
+    """
+    row = statements.read(_REFRESH, rotation._asdict())
+    return None if row is None else (_family_of(row), row[-1])
 
 
 def lock(session: Session, family_id: UUID, *, now: datetime) -> FamilyRow | None:
     """Return a family as `read`, and hold its row until the transaction ends."""
     values = {"family_id": family_id, "now": now}
-    return _family(session.connection().exec_driver_sql(_LOCK, values).one_or_none())
+    row = session.connection().exec_driver_sql(_LOCK, values).one_or_none()
+    return None if row is None else _family_of(row)
 
 
-def _family(row: Row | None) -> FamilyRow | None:
-    return None if row is None else FamilyRow._make((*row[:12], Holder._make(row[12:])))
-
-
-def rotate(statements: Statements, rotation: Rotation) -> bool:
-    """Put the successor in the current token's place, unless that is another one by now."""
-    return statements.write(_ROTATE, rotation._asdict()) is not None
+def _family_of(row: Sequence[Any]) -> FamilyRow:
+    return FamilyRow._make((*row[:12], Holder(*row[12:26])))
 
 
 def rotate_locked(session: Session, rotation: Rotation) -> None:
     """Put the successor in the current token's place. The caller holds the row."""
-    session.connection().exec_driver_sql(_ROTATE, rotation._asdict())
+    session.connection().exec_driver_sql(ROTATE, rotation._asdict())
 
 
 def begin(statements: Statements, new: Beginning) -> Begun:
@@ -200,12 +244,12 @@ def use_proof(session: Session, proof_id: bytes, *, expires_at: datetime) -> boo
     return session.scalar(statement) is not None
 
 
-def forget_before(session: Session, now: datetime, *, lifetime: timedelta) -> None:
-    """Delete families that ran out a day ago, and proofs that nobody would take again."""
-    day = timedelta(days=1)
-    session.execute(
-        delete(TokenFamily).where(
-            TokenFamily.created_at < now - lifetime, TokenFamily.expires_at < now - day
-        )
-    )
-    session.execute(delete(DpopProof).where(DpopProof.expires_at < now - day))
+def forget_before(session: Session, now: datetime, *, lifetime: timedelta) -> int:
+    """Delete the oldest families that ran out a day ago; return how many."""
+    ran_out = TokenFamily.expires_at < now - timedelta(days=1)
+    return delete_oldest(session, TokenFamily.created_at, now - lifetime, ran_out)
+
+
+def forget_proofs_before(session: Session, before: datetime) -> int:
+    """Delete proofs that nobody would take again; return how many."""
+    return delete_oldest(session, DpopProof.expires_at, before)

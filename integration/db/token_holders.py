@@ -12,7 +12,6 @@ class Holder(NamedTuple):
 
     Attributes:
         status: None: there is no such member.
-        has_profile: It was set up completely.
         granted: Permissions of grants that count.
         added: The application's own permissions that some role has: `<lowest role> <name>`.
         started_at: None: there is no such session of this member; then so is all that follows.
@@ -20,13 +19,13 @@ class Holder(NamedTuple):
         session_ended_at: Since when it is over.
         aal: `aal1` or `aal2`.
         hold: Why it waits for a second factor; None: it is not held.
+        has_profile: The member was set up completely; who has tokens was.
     """
 
     status: str | None
     role: str
     has_second_factor: bool
     requires_second_factor: bool
-    has_profile: bool
     granted: list[str]
     added: list[str]
     started_at: datetime | None
@@ -37,12 +36,12 @@ class Holder(NamedTuple):
     methods: list[str]
     aal: str
     hold: str | None
+    has_profile: bool = True
 
 
 # In the order of the attributes, of `members AS member` and `member_sessions AS known`.
 COLUMNS = """
     member.status, member.role, member.second_factor, member.requires_second_factor,
-    EXISTS (SELECT FROM profiles WHERE profiles.identity_id = member.identity_id),
     ARRAY(
         SELECT permission FROM permission_grants AS given
         WHERE given.subject_id = member.identity_id
@@ -54,7 +53,7 @@ COLUMNS = """
     known.ended_at, known.methods, known.aal, known.hold
 """
 _READ = f"""
-SELECT {COLUMNS}
+SELECT {COLUMNS}, EXISTS (SELECT FROM profiles WHERE profiles.identity_id = member.identity_id)
 FROM members AS member
 LEFT JOIN member_sessions AS known
     ON known.session_id = %(session_id)s AND known.identity_id = member.identity_id

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -123,7 +124,8 @@ class Edge:
         except Exception:
             log.exception("request_failed", route=route.name, request_id=request_id)
             await _refuse(INTERNAL, scope, route, body, reply)
-        log.info(
+        line = partial(
+            log.info,
             "request",
             method=scope["method"],
             route=route.name,
@@ -131,6 +133,8 @@ class Edge:
             duration_ms=round((time.perf_counter() - started) * 1000, 1),
             request_id=request_id,
         )
+        # What was answered leaves at the end of this turn of the loop: the line can wait till then.
+        asyncio.get_running_loop().call_soon(line)
 
     def _request(
         self, scope: Scope, fields: RawHeaders, request_id: str, body: RequestBody

@@ -94,8 +94,11 @@ def make_edge(settings: Settings) -> ASGIApp:
     gate = SessionGate(exchange, sessions, public_url=public_url)
     # Guards are asked in this order and told in reverse: the first also sees what others refuse.
     guards: tuple[Guard, ...] = (
-        LoginAttempts(settings, reader, attempts),
-        SideBySide(SessionBeginnings(settings, rows, reader, countries, epochs), limits.guard),
+        SideBySide(
+            LoginAttempts(settings, reader, attempts),
+            limits.guard,
+            SessionBeginnings(settings, rows, reader, countries, epochs),
+        ),
         gate,
         second_factors,
         RegistrationProgress(database, reader),
@@ -125,7 +128,14 @@ def make_edge(settings: Settings) -> ASGIApp:
     tokens = EdgeAccessTokens(settings, database)
     people = People(settings, database=database, sessions=sessions, tokens=tokens)
     decisions = make_decisions(
-        settings, exchange, database, epochs=epochs, keys=keys, people=people, model=model
+        settings,
+        exchange,
+        database,
+        epochs=epochs,
+        keys=keys,
+        people=people,
+        shares=limits.limiter,
+        model=model,
     )
     pages = KetoPages(forwarder, seconds=settings.upstream_timeout.total_seconds())
     tuple_admin = TupleAdmin(

@@ -22,11 +22,11 @@ class JoinedWrites:
 
     def write(self, data: bytes) -> None:
         if not self._waiting:
-            self._loop.call_soon(self._send)
+            self._loop.call_soon(self.flush)
         self._waiting.append(data)
         self._bytes += len(data)
         if self._bytes > _MOST_BYTES:
-            self._send()
+            self.flush()
 
     def write_whole(self, data: bytes) -> None:
         """Send a whole answer: nothing follows that it could be joined with."""
@@ -36,10 +36,11 @@ class JoinedWrites:
             self._transport.write(data)
 
     def close(self) -> None:
-        self._send()
+        self.flush()
         self._transport.close()
 
-    def _send(self) -> None:
+    def flush(self) -> None:
+        """Send what waits: nothing more belongs to it."""
         waiting, self._waiting, self._bytes = self._waiting, [], 0
         if waiting and not self._transport.is_closing():
             self._transport.write(b"".join(waiting))

@@ -119,6 +119,10 @@ class EdgeProtocol(HttpToolsProtocol):
         self.on_response_complete()
         return True
 
+    def on_response_complete(self) -> None:
+        self._joined.flush()
+        super().on_response_complete()
+
     def on_body(self, body: bytes) -> None:
         self._got_on = True
         super().on_body(body)

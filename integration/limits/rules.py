@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from integration.settings.limits import LimitSettings, read_parts
 from policies.limits import Rule, Tier
+from policies.shares import Share
 
 ADDRESS = b"a"
 NETWORK_V4 = b"n"
@@ -18,6 +19,8 @@ CODE = b"o"
 MAIL = b"m"
 REGISTRATION = b"r"
 HASHING = b"h"
+# Of a member about permissions: a share, no rule of those below.
+QUESTIONS = b"q"
 # Of clients on loopback, with larger numbers.
 LOOPBACK = {MAIL: b"M", REGISTRATION: b"R", HASHING: b"H"}
 
@@ -72,6 +75,12 @@ def rules_of(settings: LimitSettings) -> Rules:
     rules |= {letter: _allowance(settings, letter) for letter in _ALLOWANCES}
     factor = settings.limit_loopback_factor
     return rules | {LOOPBACK[letter]: rules[letter].times(factor) for letter in _ALLOWANCES}
+
+
+def questions_of(settings: LimitSettings) -> Share:
+    """Return how much a member may ask about permissions."""
+    number, (window,) = read_parts(settings.limit_questions)
+    return Share("questions", number, window // timedelta(microseconds=1))
 
 
 def _text(settings: LimitSettings, name: str) -> str:

@@ -13,7 +13,7 @@ from integration.settings import Settings
 from policies.lifecycle import Status
 from policies.login_refusals import NextStep, next_steps
 
-USED = "ticket:"
+SORT = "ticket"
 """Begins the names of used tickets among the handled events."""
 
 
@@ -50,7 +50,7 @@ def redeem(
     """
     read = _read(settings, step, ticket, now)
     member = _member_of(session, read, step)
-    if not inbox.claim(session, USED + read.name):
+    if not inbox.claim(session, f"{SORT}:{read.name}"):
         raise _refused()
     return member
 
@@ -59,7 +59,7 @@ def give_back(
     session: Session, settings: Settings, step: NextStep, ticket: str, *, now: datetime
 ) -> None:
     """Let a ticket be used again: nothing came of it."""
-    inbox.release(session, USED + _read(settings, step, ticket, now).name)
+    inbox.release(session, f"{SORT}:{_read(settings, step, ticket, now).name}")
 
 
 def _read(settings: Settings, step: NextStep, ticket: str, now: datetime) -> Ticket:

@@ -189,7 +189,7 @@ class KratosFlows:
             return self._client.get(path, params=query, headers=_headers(cookie))
         except httpx.TransportError as error:
             raise UpstreamUnavailableError(
-                "An identity service did not answer.", detail=f"GET {path}: {error!r}"
+                "An identity service did not answer.", detail=f"GET {path}: {type(error).__name__}"
             ) from error
 
 

@@ -192,7 +192,8 @@ class OwnEdge:
             answer = self._http.request(method, path, headers=headers, **options)
         except httpx.TransportError as error:
             raise UpstreamUnavailableError(
-                "An identity service did not answer.", detail=f"{method} {signed}: {error!r}"
+                "An identity service did not answer.",
+                detail=f"{method} {signed}: {type(error).__name__}",
             ) from error
         if answer.is_server_error:
             raise UpstreamUnavailableError(

@@ -50,7 +50,7 @@ class SessionCheck:
             answer = self._pool.request("GET", self._path, headers=dict(headers))
         except urllib3.exceptions.HTTPError as error:
             raise UpstreamUnavailableError(
-                "An identity service did not answer.", detail=f"whoami: {error!r}"
+                "An identity service did not answer.", detail=f"whoami: {type(error).__name__}"
             ) from error
         if answer.status == 200:
             return KratosSession.model_validate_json(answer.data)

@@ -12,8 +12,7 @@ from integration.errors import (
     UpstreamRefusedError,
     UpstreamUnavailableError,
 )
-
-_SHOWN = 300
+from integration.ory import error_facts
 
 
 def make_client(
@@ -42,15 +41,17 @@ def send(client: httpx.Client, method: str, path: str, **options: Any) -> httpx.
         ConflictError: a 409.
         UpstreamRefusedError: any other 4xx, or a redirect.
     """
+    # The query of a page may name whom it is about; an error of the transport what was sent.
+    place = f"{method} {path.partition('?')[0]}"
     try:
         response = client.request(method, path, **options)
     except httpx.TransportError as error:
         raise UpstreamUnavailableError(
-            "An identity service did not answer.", detail=f"{method} {path}: {error!r}"
+            "An identity service did not answer.", detail=f"{place}: {type(error).__name__}"
         ) from error
     if response.is_success:
         return response
-    detail = f"{method} {path}: {response.status_code} {response.text[:_SHOWN]}"
+    detail = f"{place}: {error_facts.said(response)}"
     if response.status_code == 429 or response.is_server_error:
         raise UpstreamUnavailableError("An identity service is overloaded.", detail=detail)
     if response.status_code == 404:

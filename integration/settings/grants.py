@@ -7,6 +7,7 @@ from pydantic import Field
 from pydantic.functional_validators import BeforeValidator
 from pydantic_settings import BaseSettings, NoDecode
 
+from integration.settings.limits import Share
 from policies.permissions import check_name
 
 
@@ -56,4 +57,8 @@ class GrantSettings(BaseSettings):
         default=timedelta(days=1),
         gt=timedelta(0),
         description="After this long, a request that nobody decided has lapsed.",
+    )
+    elevation_requests: Share = Field(
+        default="10/PT1H",
+        description="How often one member may ask for permissions for a while.",
     )

@@ -48,8 +48,15 @@ def _allowance(text: str) -> str:
     return text
 
 
+def _share(text: str) -> str:
+    if len(read_parts(text)[1]) != 1:
+        raise ValueError("write it as number/window, such as 3000/PT1M")
+    return text
+
+
 Lockout = Annotated[str, StringConstraints(max_length=100), AfterValidator(_lockout)]
 Allowance = Annotated[str, StringConstraints(max_length=200), AfterValidator(_allowance)]
+Share = Annotated[str, StringConstraints(max_length=100), AfterValidator(_share)]
 
 
 class LimitSettings(BaseSettings):
@@ -101,6 +108,12 @@ class LimitSettings(BaseSettings):
         default=None,
         description="Submits from one address that cost a password hash and are no login: "
         "`60/PT1H`.",
+    )
+    limit_questions: Share = Field(
+        default="3000/PT1M",
+        description="Questions about permissions that one member asks with its session or access "
+        "token and that are not answered from memory: so many at once, and again within each "
+        "window. An explanation counts as 30. API keys are not counted: their batches take turns.",
     )
     limit_loopback_factor: PositiveInt = Field(
         default=1,

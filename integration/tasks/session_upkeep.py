@@ -1,4 +1,4 @@
-"""Sessions in use are extended; those that are over are marked, ended at Kratos, forgotten."""
+"""Sessions in use are extended; those that are over are marked, and ended at Kratos."""
 
 import structlog
 
@@ -74,10 +74,3 @@ def end_over(services: Services) -> int:
                 told = (EndSession(str(each.session_id)),)
                 effects.record(session, each.identity_id, told, now=now)
     return len(found)
-
-
-def forget_old(services: Services) -> None:
-    """Delete the records of sessions that ended long ago."""
-    moment = services.now() - services.settings.session_record_lifetime
-    with services.transaction() as session:
-        member_sessions.forget_ended_before(session, moment)

@@ -16,6 +16,7 @@ from integration.db import (
     flows,
     inbox,
     login_attempts,
+    member_sessions,
     outbox,
     passwords,
     security_events,
@@ -40,10 +41,10 @@ _KEEP_TICKET_NAMES = timedelta(days=1)
 _KEEP_EMAIL_CHANGES = timedelta(days=1)
 _KEEP_SECURITY_EVENTS = timedelta(days=365)
 _KEEP_PASSWORD_ATTEMPTS = timedelta(hours=1)
+_KEEP_PROOFS = timedelta(days=1)
 _LATE_AUDITS = timedelta(days=30)
-# Everybody can cause these, thousands a second; each step deletes tens of thousands.
-_FLOODS = frozenset({"login_attempts", "decisions"})
-_MOST_STEPS = 20
+# Of one sort in one sweep: everybody can cause attempts and decisions, thousands a second.
+_MOST_STEPS = 100
 # Longer than the edge waits for Keto, by far.
 _LONGEST_TUPLE_WRITE = timedelta(minutes=2)
 
@@ -57,7 +58,6 @@ def sweep(services: Services) -> None:
         end_abandoned_tuple_writes,
         session_upkeep.extend_used,
         session_upkeep.end_over,
-        session_upkeep.forget_old,
         forget_the_past,
     )
     for part in parts:
@@ -95,13 +95,14 @@ def end_abandoned_tuple_writes(services: Services) -> int:
 
 
 def forget_the_past(services: Services) -> None:
-    """Delete rows that nobody asks for any more, those of each sort in a transaction of their own.
+    """Delete rows that nobody asks for any more.
 
-    What comes in floods is deleted in several steps, so that it leaves as fast as it came.
+    Each sort is deleted in steps of a bounded number of rows, each step a transaction of its own:
+    however much there is, no lock is held for long, and it leaves as fast as it came.
     """
     now, settings = services.now(), services.settings
     revertible = settings.email_revert_lifetime + _KEEP_EMAIL_CHANGES
-    sorts: dict[str, Callable[[Session], int | None]] = {
+    sorts: dict[str, Callable[[Session], int]] = {
         "flows": lambda session: flows.forget_before(session, now - _KEEP_FLOWS),
         "login_attempts": lambda session: login_attempts.forget_before(
             session, now - settings.login_attempts_lifetime
@@ -110,15 +111,15 @@ def forget_the_past(services: Services) -> None:
             session, now - settings.decision_log_lifetime
         ),
         "effects": lambda session: outbox.forget_done_before(session, now - _KEEP_DONE_EFFECTS),
-        "mails": lambda session: inbox.forget_before(session, "courier:", now - _KEEP_MAIL_NAMES),
+        "mails": lambda session: inbox.forget_before(session, "courier", now - _KEEP_MAIL_NAMES),
         "passwords": lambda session: inbox.forget_before(
-            session, "password:", now - _KEEP_MAIL_NAMES
+            session, "password", now - _KEEP_MAIL_NAMES
         ),
         "verdicts": lambda session: passwords.forget_attempts_before(
             session, now - _KEEP_PASSWORD_ATTEMPTS
         ),
         "tickets": lambda session: inbox.forget_before(
-            session, tickets.USED, now - _KEEP_TICKET_NAMES
+            session, tickets.SORT, now - _KEEP_TICKET_NAMES
         ),
         # What a call wrote that was under way when its member was deleted.
         "audits": lambda session: admin_audit.forget_deleted(session, now - _LATE_AUDITS),
@@ -126,26 +127,28 @@ def forget_the_past(services: Services) -> None:
         "security_events": lambda session: security_events.forget_before(
             session, now - _KEEP_SECURITY_EVENTS
         ),
+        "sessions": lambda session: member_sessions.forget_ended_before(
+            session, now - settings.session_record_lifetime
+        ),
         "tokens": lambda session: token_families.forget_before(
             session, now, lifetime=settings.refresh_token_lifetime
         ),
+        "proofs": lambda session: token_families.forget_proofs_before(session, now - _KEEP_PROOFS),
     }
     for sort, forget in sorts.items():
-        _try(f"forget {sort}", _forget_some, services, forget, in_floods=sort in _FLOODS)
+        _try(f"forget {sort}", _forget_some, services, forget)
 
 
-def _forget_some(
-    services: Services, forget: Callable[[Session], int | None], *, in_floods: bool
-) -> None:
-    for _ in range(_MOST_STEPS if in_floods else 1):
+def _forget_some(services: Services, forget: Callable[[Session], int]) -> None:
+    for _ in range(_MOST_STEPS):
         with services.transaction() as session:
             if not forget(session):
                 return
 
 
-def _try(part: str, work: Callable[..., object], *given: object, **options: object) -> None:
+def _try(part: str, work: Callable[..., object], *given: object) -> None:
     try:
-        work(*given, **options)
+        work(*given)
     except Exception:
         log.exception("sweep_failed", part=part)
 

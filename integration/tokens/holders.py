@@ -10,7 +10,7 @@ from policies import sessions, step_up
 from policies.access_claims import Subject
 from policies.authority import Role
 from policies.lifecycle import Status
-from policies.permissions import Permission, permissions_of
+from policies.permissions import Permission, names_held
 from policies.step_up import Standing
 
 
@@ -53,15 +53,8 @@ def subject(settings: Settings, holder: Holder, *, identity_id: UUID, session_id
         aal=holder.aal,
         role=holder.role,
         status=Status.ACTIVE,
-        permissions=_permissions(holder),
+        permissions=names_held(Role(holder.role), _added(holder.added), holder.granted),
     )
-
-
-def _permissions(holder: Holder) -> list[str]:
-    """Return the names it holds by its role, the roles below, and grants; see
-    `integration.authority.permissions.names_of`."""
-    by_role = permissions_of(Role(holder.role), _added(holder.added))
-    return sorted(by_role.union(holder.granted))
 
 
 def _added(shown: Iterable[str]) -> list[Permission]:

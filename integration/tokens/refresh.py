@@ -36,7 +36,12 @@ from policies.token_refresh import (
 )
 from policies.token_risk import RefreshSigns, assess
 
+_EVER = datetime.min.replace(tzinfo=UTC)
 _UNKNOWN = Refuse("refresh_token_invalid")
+
+
+class RotationError(Exception):
+    """The statement rotated what the policy refuses: they differ, and nothing is given."""
 
 
 def refresh(
@@ -44,39 +49,31 @@ def refresh(
 ) -> Tokens | Refuse:
     """Return the successor's tokens, or why there are none; what follows from that is committed.
 
-    Mostly two statements without a lock: the second rotates exactly what the first has read. What
-    ends a session, needs a proof, or came second, is decided again under the family's lock.
+    Mostly one statement: it rotates what nothing speaks against, and tells what the policy decides
+    on (docs/decisions/0030). What ends a session, needs a proof, or looks odd, is decided under the
+    family's lock, before anything changes.
+
+    Raises:
+        RotationError: the statement let through what the policy refuses.
     """
     now = services.now()
-    family = token_families.read(services.statements, token.family_id, now=now)
-    if family is None:
+    following = _successor(signer.settings, token)
+    rotation = _rotation(signer.settings, token, following, client, now=now)
+    found = token_families.refresh(services.statements, rotation)
+    if found is None:
         return _UNKNOWN
-    made = None if family.jkt else _unlocked(services, signer, family, token, client, now=now)
-    if made is not None:
-        return made
+    family, is_rotated = found
+    decision = _decide(signer.settings, family, token, client, Proof.NOT_NEEDED, now=now)
+    needs_lock = family.jkt is not None
+    if isinstance(decision, Refuse):
+        if is_rotated:
+            raise RotationError(decision.code)
+        if not decision.ends_session and not needs_lock:
+            return decision
+    elif is_rotated or (isinstance(decision, Replay) and not needs_lock):
+        return _given(signer, family, decision, following, now=now)
     with services.transaction() as session:
         return _locked(session, signer, token, client, now=now)
-
-
-def _unlocked(
-    services: Services,
-    signer: Signer,
-    family: FamilyRow,
-    token: RefreshToken,
-    client: Client,
-    *,
-    now: datetime,
-) -> Tokens | Refuse | None:
-    """Do what needs no lock; None: nothing was done."""
-    decision = _decide(signer.settings, family, token, client, Proof.NOT_NEEDED, now=now)
-    if isinstance(decision, Refuse):
-        return None if decision.ends_session else decision
-    following = _successor(signer.settings, token)
-    if isinstance(decision, Rotate):
-        rotation = _rotation(signer.settings, token, following, client, now=now)
-        if not token_families.rotate(services.statements, rotation):
-            return None
-    return _given(signer, family, decision, following, now=now)
 
 
 def _locked(
@@ -201,6 +198,9 @@ def _rotation(
         now=now,
         expires_at=now + settings.refresh_token_lifetime,
         unused_since=now - settings.session_activity_period,
+        begun_after=now - settings.session_max_age,
+        used_after=_EVER if settings.idle_after is None else now - settings.idle_after,
+        second_factor_roles=list(settings.second_factor_roles),
     )
 
 

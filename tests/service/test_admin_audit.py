@@ -3,7 +3,8 @@
 from datetime import timedelta
 from uuid import uuid4
 
-from integration.db import admin_audit
+from sqlalchemy import select
+
 from integration.db.audit_tables import AdminAudit
 from integration.members import lifecycle
 from integration.tasks import sweeps
@@ -38,7 +39,8 @@ def a_call(identity_id, now) -> AdminAudit:
 
 def calls_about(services, identity_id):
     with services.transaction() as session:
-        return admin_audit.of_identity(session, identity_id)
+        calls = select(AdminAudit).where(AdminAudit.identity_id == identity_id)
+        return session.scalars(calls.order_by(AdminAudit.at)).all()
 
 
 def test_what_is_written_while_a_member_is_deleted_is_emptied_by_the_sweep(services):

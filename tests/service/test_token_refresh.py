@@ -16,7 +16,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import event, select, text
 
-from integration.db import member_sessions, token_families
+from integration.db import member_sessions
 from integration.db.security_tables import SecurityEvent
 from integration.db.statements import Statements
 from integration.db.tables import OutboxEffect
@@ -347,33 +347,6 @@ def test_a_hundred_refreshes_at_once_give_one_successor(services, api, ada):
     assert len({answer.json()["refresh_token"] for answer in found}) == 1
     with services.transaction() as session:
         assert session.scalar(select(TokenFamily.generation)) == 1
-
-
-def test_a_rotation_of_what_has_changed_since_it_was_read_does_nothing(services, api, ada):
-    """The plain case takes no lock: its second statement must notice what came between."""
-    old = refresh_tokens.parse(ada.tokens.refresh_token)
-    newest = refresh_tokens.parse(next_of(api, ada.tokens.refresh_token))
-    late = token_families.Rotation(
-        family_id=old.family_id,
-        generation=1,
-        new_hash=b"x" * 32,
-        old_hash=old.hash(),
-        client_hash=b"x" * 32,
-        now=services.now(),
-        expires_at=services.now(),
-        unused_since=services.now(),
-    )
-    assert not token_families.rotate(services.statements, late)
-    with services.transaction() as session:
-        sessions.end(session, ada.identity_id, ada.session_id, reason="logout", now=services.now())
-        token_families.end(session, old.family_id, reason="logout", now=services.now())
-    over = late._replace(generation=2, old_hash=newest.hash())
-    assert not token_families.rotate(services.statements, over)
-    with services.transaction() as session:
-        [(generation, current)] = session.execute(
-            select(TokenFamily.generation, TokenFamily.current_hash)
-        )
-    assert (generation, current) == (1, newest.hash())
 
 
 def test_families_of_one_session_end_apart_and_the_session_with_the_last(services, ring, api):

@@ -260,6 +260,24 @@ def test_an_application_adds_a_permission_and_grants_it(
     assert name in [item["name"] for item in shown]
 
 
+def test_a_member_that_asks_again_and_again_has_to_wait(stack, member):
+    with as_member(stack, member) as asking:
+        wish = {"permission": PERMISSION, "duration": "PT1M", "reason": "on call"}
+        for _ in range(10):
+            asked = asking.post("/api/me/elevations", json=wish)
+            assert asked.status_code == 201, asked.text
+            assert asking.delete(f"/api/me/elevations/{asked.json()['id']}").is_success
+
+        refused = asking.post("/api/me/elevations", json=wish)
+
+        assert refused.status_code == 429
+        assert refused.json()["type"] == "urn:kleis:problem:too_many_requests"
+        wait = int(refused.headers["retry-after"])
+        assert 3500 < wait <= 3600
+        assert refused.headers["ratelimit-policy"] == '"elevations";q=10;w=3600'
+        assert refused.headers["ratelimit"] == f'"elevations";r=0;t={wait}'
+
+
 def test_a_member_asks_and_only_another_person_approves(
     *, stack, people, member, admin, permissions, eventually
 ):

@@ -1,6 +1,8 @@
 """Nobody shuts the last admin out through Ory's admin paths, be it two admins at once."""
 
+import os
 import secrets
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -150,6 +152,90 @@ def test_of_two_admins_shut_out_at_the_same_time_one_stays(stack, admin, only_ad
         enable(admin, first)
         assert give_role(admin, second, "admin").status_code == 200
         enable(admin, second)
+
+
+def test_who_kratos_shut_out_while_the_edge_died_is_no_admin_to_count_on(
+    stack, admin, only_admins, eventually
+):
+    """The edge dies after Kratos has done it, and before our row could follow."""
+    first, second = only_admins
+    old_service, old_edge = stack.pids()["service"], stack.pids()["edge"]
+    os.kill(old_service, signal.SIGSTOP)
+    with ThreadPoolExecutor(1) as pool:
+        dying = pool.submit(disable, admin, first)
+        eventually(lambda: kratos_state(stack, first) == "inactive")
+        # And not even the request to follow is left.
+        stack.kill("service")
+        stack.kill("edge")
+        with pytest.raises(httpx.HTTPError):
+            dying.result()
+    stack.await_restart("service", old_service)
+    stack.await_restart("edge", old_edge)
+    eventually(lambda: all_answer(admin, first))
+    assert status_of(stack, first) == "active"
+
+    for shut_out in (disable, delete, lambda client, each: give_role(client, each, "user")):
+        answer = shut_out(admin, second)
+        assert answer.status_code == 409, answer.text
+        assert answer.json()["type"] == "urn:kleis:problem:last_admin"
+
+    make_due(stack, first)
+    eventually(lambda: status_of(stack, first) == "suspended")
+    assert status_of(stack, second) == "active"
+    assert disable(admin, second).status_code == 409
+    assert give_role(admin, first, "user").status_code == 200
+
+
+def test_no_doubt_is_left_where_our_row_followed(stack, admin, only_admins, eventually):
+    first, second = only_admins
+    assert disable(admin, first).status_code == 200
+    assert pending_comparisons(stack, first) == 0
+    assert enable(admin, first).status_code == 200
+    # Kratos refuses this one: it is compared soon, and counted on again.
+    now = identity(admin, first)
+    taken = {**now["traits"], "email": identity(admin, second)["traits"]["email"]}
+    body = {"schema_id": "member", "traits": taken, "state": "inactive"}
+    assert admin.put(f"/admin/identities/{first}", json=body).status_code == 409
+
+    eventually(lambda: pending_comparisons(stack, first) == 0)
+
+    assert disable(admin, second).status_code == 200
+    assert enable(admin, second).status_code == 200
+
+
+def all_answer(admin: httpx.Client, identity_id: str) -> bool:
+    """Whether the edge is back, and the service behind it."""
+    paths = (f"/admin/identities/{identity_id}", "/api/admin/roles/admin/members")
+    try:
+        return all(admin.get(path).status_code == 200 for path in paths)
+    except httpx.TransportError:
+        return False
+
+
+def kratos_state(stack: Any, identity_id: str) -> str:
+    port = stack.environ["KLEIS_PORT_KRATOS_ADMIN"]
+    address = f"http://127.0.0.1:{port}/admin/identities/{identity_id}"
+    return str(httpx.get(address, timeout=10).json()["state"])
+
+
+def make_due(stack: Any, identity_id: str) -> None:
+    """Let the worker compare now, and not only when Kratos could no longer be at it."""
+    with psycopg.connect(stack.database_url) as connection:
+        due = connection.execute(
+            "update outbox set due_at = now() where identity_id = %s and done_at is null",
+            (identity_id,),
+        )
+        assert due.rowcount >= 1
+
+
+def pending_comparisons(stack: Any, identity_id: str) -> int:
+    with psycopg.connect(stack.database_url) as connection:
+        [count] = connection.execute(
+            "select count(*) from outbox"
+            " where identity_id = %s and lane = 'reconcile' and done_at is null",
+            (identity_id,),
+        ).fetchone()
+    return count
 
 
 def test_many_members_are_shut_out_at_the_same_time(admin, make_member):

@@ -11,6 +11,7 @@ from policies.authority import Role
 from policies.decisions import Allow, Deny
 from policies.grants import Granter, Holding
 from policies.permission_additions import decide_addition
+from policies.permission_removals import decide_removal
 from policies.permissions import (
     MAX_WORDS,
     PLATFORM_PERMISSIONS,
@@ -185,8 +186,20 @@ def codes(decision):
 
 def test_an_application_adds_names_of_its_own():
     assert isinstance(decide_addition(Permission("invoices.pay"), KEY, existing([])), Allow)
-    wildcard = Permission("content.*", "", Role.CREATOR)
-    assert isinstance(decide_addition(wildcard, KEY, existing([])), Allow)
+    described = Permission("content.*", "All of it.")
+    assert isinstance(decide_addition(described, KEY, existing([])), Allow)
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_a_role_gets_a_wildcard_from_who_may_write_roles_alone(role):
+    wildcard, plain = Permission("content.*", "", role), Permission("invoices.pay", "", role)
+    chief = Granter(None, administers=True)
+
+    assert codes(decide_addition(wildcard, KEY, existing([]))) == {"scope_missing"}
+    assert codes(decide_removal(wildcard, KEY, granted=0)) == {"scope_missing"}
+    for new, granter in ((wildcard, chief), (plain, KEY), (plain, chief)):
+        assert isinstance(decide_addition(new, granter, existing([])), Allow)
+        assert isinstance(decide_removal(new, granter, granted=0), Allow)
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,12 @@ service waits until our tables have followed.
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from uuid import UUID
+from datetime import timedelta
+from uuid import UUID, uuid4
 
+import structlog
+
+from integration.db.other_admins import COUNT
 from integration.edge.database import Database
 from integration.edge.identity_lock import IdentityLocks
 from integration.edge.problems import BUSY, Refusal, RefusedError
@@ -16,20 +20,36 @@ from policies.decisions import Deny
 from policies.lifecycle import Status
 from policies.roles import decide_leaving
 
-_STANDING = """
-    SELECT role, status, (
-        SELECT count(*) FROM members
-        WHERE role = 'admin' AND status = 'active' AND identity_id <> %(whose)s
-    ) FROM members WHERE identity_id = %(whose)s
+log = structlog.get_logger()
+
+_STANDING = f"SELECT role, status, ({COUNT}) FROM members WHERE identity_id = %(whose)s"  # noqa: S608 - constants
+# Written before Kratos is asked, so that it outlives this process. Until the worker has compared
+# the two, nobody counts on this admin (`integration.db.other_admins`).
+_DOUBT = """
+    INSERT INTO outbox (id, identity_id, lane, kind, payload, created_at, due_at)
+    VALUES (%s, %s, 'reconcile', 'reconcile', '{}', now(), now() + %s)
+    ON CONFLICT (id) DO NOTHING
 """
+# Our row followed: there is nothing to compare. Else soon: Kratos has answered, or was not asked.
+_FOLLOWED = """
+    DELETE FROM outbox USING members WHERE outbox.id = %s
+    AND members.identity_id = outbox.identity_id AND members.status <> 'active'
+"""
+_COMPARE = "UPDATE outbox SET due_at = now() WHERE id = %s AND attempts = 0"
+# Beside the forwarded request itself, as long as Kratos may go on with what nobody waits for.
+_MARGIN = timedelta(seconds=10)
 
 
 class LastAdmin:
     """Holds identities that are to be shut out."""
 
-    def __init__(self, database: Database, locks: IdentityLocks) -> None:
+    def __init__(self, database: Database, locks: IdentityLocks, *, longest: timedelta) -> None:
+        """Args:
+        longest: How long Kratos is waited for.
+        """
         self._database = database
         self._locks = locks
+        self._delay = longest + _MARGIN
 
     @asynccontextmanager
     async def spared(self, identity_id: UUID) -> AsyncIterator[None]:
@@ -47,7 +67,28 @@ class LastAdmin:
                     # It became one meanwhile, and others may be shutting admins out beside us.
                     raise RefusedError(BUSY)
                 _refuse_last(*now)
+                async with self._in_doubt(identity_id):
+                    yield
+            else:
+                yield
+
+    @asynccontextmanager
+    async def _in_doubt(self, identity_id: UUID) -> AsyncIterator[None]:
+        """Have the admin compared with Kratos, also when this process ends before our row follows.
+
+        Raises:
+            RefusedError: the database does not answer; Kratos was not asked.
+        """
+        effect_id = uuid4()
+        await self._database.execute(_DOUBT, (effect_id, identity_id, self._delay))
+        try:
             yield
+        finally:
+            try:
+                await self._database.execute(_FOLLOWED, (effect_id,))
+                await self._database.execute(_COMPARE, (effect_id,))
+            except RefusedError:
+                log.warning("admin_left_in_doubt")
 
     async def _standing(self, identity_id: UUID) -> tuple[str, str, int] | None:
         """Return role, status, and how many active admins there are besides."""

@@ -51,7 +51,7 @@ class AdminWrites:
         self._forwarder = forwarder
         self._database = database
         self._locks = locks
-        self._last_admin = LastAdmin(database, locks)
+        self._last_admin = LastAdmin(database, locks, longest=settings.forward_timeout)
         self._audit = AdminAudit(database)
         self._members = MemberFollows(forwarder, settings)
         self._passwords = AdminPasswords(settings, database)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from integration.edge.api_keys import ApiKeys
 from integration.edge.database import Database
+from integration.edge.decisions.allowance import Allowance, Shares
 from integration.edge.decisions.askers import Askers
 from integration.edge.decisions.decide import Decisions
 from integration.edge.decisions.decision_log import DecisionLog
@@ -28,6 +29,8 @@ from integration.edge.exchange import Exchange
 from integration.edge.handlings import Handler
 from integration.edge.routes import Handling
 from integration.forward_auth_rules import read_rules
+from integration.limits.counters import Counters
+from integration.limits.rules import questions_of
 from integration.settings import Settings
 from policies.relation_model import RelationModel
 
@@ -53,6 +56,7 @@ def make_decisions(
     epochs: Epochs,
     keys: ApiKeys,
     people: People,
+    shares: Shares,
     model: RelationModel,
 ) -> DecisionParts:
     """Build the package's part of the edge."""
@@ -63,10 +67,13 @@ def make_decisions(
     decisions = Decisions(settings, standings=standings, keto=keto)
     epochs.on_another_past(decisions.cache.clear)
     askers = Askers(keys, people)
-    api = PermissionApi(exchange, askers, decisions, log)
+    names = Counters.of(settings.secret.get_secret_value())
+    allowance = Allowance(shares, questions_of(settings), names)
+    api = PermissionApi(exchange, askers, allowance, decisions, log)
     explanations = ExplainApi(
         exchange,
         askers,
+        allowance=allowance,
         decisions=decisions,
         explainer=Explainer(
             model, upstream, database, seconds=settings.upstream_timeout.total_seconds()

@@ -55,6 +55,10 @@ class Decisions:
         allowed = self.cache.get(question, epochs, time.monotonic())
         return None if allowed is None else said(allowed, epochs, standing.until(question))
 
+    def is_at_hand(self, asking: Asking) -> bool:
+        """Tell whether a question needs nobody to be answered."""
+        return asking.is_plain and self.at_hand(asking.question) is not None
+
     async def decide(self, asking: Asking, *, members_only: bool = True) -> Decision:
         """Return a decision within `KLEIS_DECISION_TIMEOUT`.
 

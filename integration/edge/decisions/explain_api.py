@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 from integration.edge.asgi import Answer
+from integration.edge.decisions.allowance import EXPLANATION, Allowance
 from integration.edge.decisions.askers import NOT_YOURS, Asker, Askers
 from integration.edge.decisions.decide import Decisions
 from integration.edge.decisions.decision import Asking, Decision, Reason
@@ -40,12 +41,14 @@ class ExplainApi:
         exchange: Exchange,
         askers: Askers,
         *,
+        allowance: Allowance,
         decisions: Decisions,
         explainer: Explainer,
         log: DecisionLog,
     ) -> None:
         self._exchange = exchange
         self._askers = askers
+        self._allowance = allowance
         self._decisions = decisions
         self._explainer = explainer
         self._log = log
@@ -62,6 +65,7 @@ class ExplainApi:
         if isinstance(document, dict) and document.get(_WHO) is True:
             return await self._reach(document, asker)
         asking = asking_of(document, asker)
+        await self._allowance.spend(asker, EXPLANATION)
         decision = await self._decisions.decide(asking)
         if decision.reason is Reason.SUBJECT_UNKNOWN:
             raise RefusedError(SUBJECT_UNKNOWN)

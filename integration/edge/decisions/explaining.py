@@ -16,6 +16,7 @@ from integration.edge.database import Database
 from integration.edge.decisions.upstream import DecisionUpstream
 from integration.edge.problems import UPSTREAM_TEMPORARY, UPSTREAM_TIMEOUT, RefusedError
 from policies.authority import PLATFORM_NAMESPACE
+from policies.explanation_paths import Path, missing, paths
 from policies.explanations import (
     MAX_OBJECTS,
     MAX_STEPS,
@@ -23,10 +24,7 @@ from policies.explanations import (
     Node,
     Object,
     ObjectFacts,
-    Path,
     SubjectSet,
-    missing,
-    paths,
 )
 from policies.permission_questions import UUID_FORM, Question
 from policies.relation_model import RelationModel

@@ -11,6 +11,7 @@ from http import HTTPStatus
 from typing import Any, NoReturn
 
 from integration.edge.asgi import Answer
+from integration.edge.decisions.allowance import Allowance
 from integration.edge.decisions.askers import Asker, Askers
 from integration.edge.decisions.decide import Decisions
 from integration.edge.decisions.decision import Asking, Decision, Reason
@@ -40,10 +41,16 @@ class PermissionApi:
     """Answers questions in our own shape."""
 
     def __init__(
-        self, exchange: Exchange, askers: Askers, decisions: Decisions, log: DecisionLog
+        self,
+        exchange: Exchange,
+        askers: Askers,
+        allowance: Allowance,
+        decisions: Decisions,
+        log: DecisionLog,
     ) -> None:
         self._exchange = exchange
         self._askers = askers
+        self._allowance = allowance
         self._decisions = decisions
         self._log = log
 
@@ -51,11 +58,13 @@ class PermissionApi:
         """Answer one question.
 
         Raises:
-            RefusedError: the caller may not ask, the question is none, or is about nobody.
+            RefusedError: the caller may not ask, or asks too much; the question is none, or is
+                about nobody.
         """
         started = time.perf_counter()
         asker = await self._askers.of(request)
         asking = asking_of(read_json(await self._exchange.whole_body(request)), asker)
+        await self._spend(asker, (asking,))
         decision = await self._decisions.decide(asking)
         self._log.add(asking.question, decision, asker.name, request.id, started)
         if decision.reason is Reason.SUBJECT_UNKNOWN:
@@ -66,13 +75,14 @@ class PermissionApi:
         """Answer up to a thousand questions, in their order.
 
         Raises:
-            RefusedError: the caller may not ask, or the body is no batch.
+            RefusedError: the caller may not ask, or asks too much, or the body is no batch.
         """
         started = time.perf_counter()
         asker = await self._askers.of(request)
         items = _checks(read_json(await self._exchange.whole_body(request)))
         askings = [_asking_or_refusal(item, asker) for item in items]
         whole = [asking for asking in askings if isinstance(asking, Asking)]
+        await self._spend(asker, whole)
         decisions = iter(await self._decisions.decide_all(whole, share=asker.share))
         results: list[dict[str, object]] = []
         for asking in askings:
@@ -83,6 +93,12 @@ class PermissionApi:
             self._log.add(asking.question, decision, asker.name, request.id, started)
             results.append(shown_in_batch(decision))
         return json_answer(200, {"results": results})
+
+    async def _spend(self, asker: Asker, askings: Sequence[Asking]) -> None:
+        """Count what is asked of Keto; answers from memory are free."""
+        if asker.subject is not None:
+            known = sum(self._decisions.is_at_hand(each) for each in askings)
+            await self._allowance.spend(asker, len(askings) - known)
 
 
 def shown(decision: Decision) -> dict[str, object]:

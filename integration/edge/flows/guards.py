@@ -116,7 +116,7 @@ class Guard(Protocol):
 class SideBySide:
     """Guards that are asked one after the other, and told at the same time how it ended.
 
-    For those whose endings wait for different servers.
+    For those whose endings wait for different servers. The last one's begins first.
     """
 
     def __init__(self, *guards: Guard) -> None:
@@ -137,11 +137,14 @@ class SideBySide:
 
     async def _tell(self, guards: Sequence[Guard], submit: Submit, answer: Answer | None) -> None:
         told = []
-        for guard in guards:
+        for guard in reversed(guards[1:]):
             told.append(asyncio.create_task(guard.after(submit, answer)))
             # What it asks is on its way before the next one begins to compute.
             await asyncio.sleep(0)
-        await asyncio.gather(*told)
+        for guard in guards[:1]:
+            await guard.after(submit, answer)
+        for each in told:
+            await each
 
 
 class GuardChain:

@@ -26,8 +26,8 @@ _WAITS = frozenset({"sent_email", "browser_location_change_required"})
 
 
 class LoginAttempts:
-    """Hands each login submit's outcome to the log. Asked first, so that it is told last: it
-    also sees what later guards refuse."""
+    """Hands each login submit's outcome to the log. Asked before the guards that refuse, so that
+    it is told what they refused."""
 
     def __init__(self, settings: Settings, reader: OutcomeReader, log: AttemptLog) -> None:
         self._key = derive(settings.secret.get_secret_value(), "login attempt identifiers")

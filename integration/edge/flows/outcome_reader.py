@@ -82,10 +82,15 @@ async def classify(submit: Submit, answer: Answer | None, fetch: Fetch) -> Submi
     """
     if answer is None:
         return _not_answered(submit)
-    reading = _Reading(submit, answer, fetch)
+    ends_at = asyncio.get_running_loop().time() + _LONGEST_SECONDS
+
+    async def in_time(path: str, query: str, credentials: RawHeaders | None) -> Answer:
+        async with asyncio.timeout_at(ends_at):
+            return await fetch(path, query, credentials)
+
+    reading = _Reading(submit, answer, in_time)
     try:
-        async with asyncio.timeout(_LONGEST_SECONDS):
-            return await reading.outcome()
+        return await reading.outcome()
     except (RefusedError, TimeoutError) as error:
         log.warning("outcome_unreadable", flow=submit.flow, error=type(error).__name__)
         verdict = reading.unread()

@@ -11,6 +11,7 @@ from uuid import UUID
 from integration.edge.asgi import Answer, header
 
 _FLOW_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z", re.IGNORECASE)
+_DECODER = json.JSONDecoder()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ def first_document(body: bytes) -> dict[str, Any] | None:
     v1.3.1 answers one case of the OIDC callback with two objects in a row; the first is meant.
     """
     try:
-        document, _ = json.JSONDecoder().raw_decode(body.decode("utf-8", "replace").lstrip())
+        document, _ = _DECODER.raw_decode(body.decode("utf-8", "replace").lstrip())
     except (ValueError, RecursionError):
         return None
     return document if isinstance(document, dict) else None

@@ -13,9 +13,11 @@ from policies.limits import canonical_identifier, kratos_identifier
 
 log = structlog.get_logger()
 
+# As one condition with OR and a LIMIT, PostgreSQL reads up to some thousand members row by row.
 _NAMED = """
-    SELECT identity_id FROM members
-    WHERE lower(email) IN (%(a)s, %(b)s) OR lower(username) IN (%(a)s, %(b)s)
+    SELECT identity_id FROM members WHERE lower(email) IN (%(a)s, %(b)s)
+    UNION ALL
+    SELECT identity_id FROM members WHERE lower(username) IN (%(a)s, %(b)s)
     LIMIT 1
 """
 # As `integration.db.outbox` writes it; the relay finds it without being rung for.

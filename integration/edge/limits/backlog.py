@@ -17,6 +17,7 @@ import structlog
 
 from integration.edge.limits.limiter import Limiter, Reserved
 from policies.limits import Verdict
+from policies.shares import Share
 
 log = structlog.get_logger()
 
@@ -30,6 +31,8 @@ class Remote(Limiter, Protocol):
     async def check(self) -> None: ...
 
     async def hold(self, reserved: Reserved) -> None: ...
+
+    async def take(self, share: Share, key: bytes, cost: int) -> int: ...
 
     async def close(self) -> None: ...
 

@@ -11,7 +11,9 @@ from integration.edge.limits.backlog import Backlog, Remote
 from integration.edge.limits.connection import ReplyError
 from integration.edge.limits.limiter import Ask, Refused, Reserved, Settled
 from integration.edge.limits.local import LocalLimiter
+from integration.edge.limits.local_shares import LocalShares
 from policies.limits import Verdict
+from policies.shares import Share
 
 log = structlog.get_logger()
 
@@ -30,6 +32,7 @@ class FailoverLimiter:
     def __init__(self, remote: Remote, local: LocalLimiter) -> None:
         self._remote = remote
         self._local = local
+        self._shares = LocalShares()
         self._backlog = Backlog()
         self._watching: asyncio.Task[None] | None = None
         self.is_degraded = False
@@ -81,6 +84,18 @@ class FailoverLimiter:
         await self._local.unlock(keys, passing, seconds)
         if await self._asked(self._unlocked(keys, passing, seconds)) is None:
             self._backlog.unlocked(keys, passing, seconds)
+
+    async def take(self, share: Share, key: bytes, cost: int) -> int:
+        """Take from a share; return for how many microseconds to wait instead, or 0.
+
+        What is taken while Valkey is away is not told it later: a share is soon full again.
+        """
+        wait = await self._asked(self._remote.take(share, key, cost))
+        if wait:
+            return wait
+        # Also after Valkey, so that whoever used up a share gets nothing from a take-over.
+        ours = self._shares.take(share, key, cost)
+        return ours if wait is None else 0
 
     async def _unlocked(self, keys: tuple[bytes, ...], passing: bytes, seconds: int) -> bool:
         await self._remote.unlock(keys, passing, seconds)

@@ -9,6 +9,7 @@ from integration.edge.problems import Refusal
 from integration.limits import counters, rules
 from integration.limits.rules import Rules
 from policies.limits import BUSY_WAIT, Rule
+from policies.shares import Share
 
 _SENDING = frozenset({rules.MAIL, rules.REGISTRATION, rules.HASHING, *rules.LOOPBACK.values()})
 
@@ -26,6 +27,22 @@ def refusal_of(refused: Refused, limits: Rules) -> Refusal:
             (b"retry-after", str(seconds).encode()),
             (b"ratelimit-policy", _policy(rule).encode()),
             (b"ratelimit", f'"{rule.name}";r=0;t={seconds}'.encode()),
+        ),
+    )
+
+
+def share_refusal(share: Share, wait: int) -> Refusal:
+    """Return the answer to whoever has used up a share; `wait` in microseconds."""
+    seconds = max(1, -(-wait // 1_000_000))
+    window = max(1, share.window // 1_000_000)
+    return Refusal(
+        status=429,
+        code="too_many_requests",
+        sentence=f"That was too often. Try again in {seconds} seconds.",
+        headers=(
+            (b"retry-after", str(seconds).encode()),
+            (b"ratelimit-policy", f'"{share.name}";q={share.most};w={window}'.encode()),
+            (b"ratelimit", f'"{share.name}";r=0;t={seconds}'.encode()),
         ),
     )
 

@@ -2,14 +2,17 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from importlib import resources
 
 from integration.edge.limits.connection import PATIENCE_SECONDS, Connection, ReplyError, connect
 from integration.edge.limits.limiter import NOTHING_CHANGED, Ask, Refused, Reserved, Settled
 from integration.limits.rules import Rules
 from policies.limits import Rule, Verdict
+from policies.shares import Share
 
 _TEXT = resources.files(__package__).joinpath("limiter.lua")
+_SHARE_TEXT = resources.files(__package__).joinpath("share.lua")
 
 
 class ValkeyLimiter:
@@ -32,8 +35,8 @@ class ValkeyLimiter:
         """
         self._url = url
         self._connection: Connection | None = None
-        self._script = script_of(rules)
-        self._sha = hashlib.sha1(self._script.encode(), usedforsecurity=False).hexdigest()
+        self._script = _Script(script_of(rules))
+        self._share_script = _Script(_SHARE_TEXT.read_text())
         self._lease = lease
         self._alarm_accounts = alarm_accounts
         self._patience = patience
@@ -81,6 +84,13 @@ class ValkeyLimiter:
             await connection.ask(["DEL", *keys])
         await connection.ask(["SET", passing, 1, "EX", seconds])
 
+    async def take(self, share: Share, key: bytes, cost: int) -> int:
+        """Take from a share; return for how many microseconds to wait instead, or 0."""
+        now = "" if self._now is None else str(self._now() * 1000)
+        given = (share.most, share.window, cost, now)
+        (wait,) = await self._run((key,), given, self._share_script)
+        return wait
+
     async def check(self) -> None:
         """Return when Valkey answers, connecting first where needed.
 
@@ -89,7 +99,8 @@ class ValkeyLimiter:
         """
         if self._connection is None or not self._connection.is_open:
             connection = await connect(self._url, self._patience)
-            await connection.ask(["SCRIPT", "LOAD", self._script])
+            for script in (self._script, self._share_script):
+                await connection.ask(["SCRIPT", "LOAD", script.text])
             self._connection = connection
         else:
             await self._connection.ask(["PING"])
@@ -106,17 +117,32 @@ class ValkeyLimiter:
             raise ConnectionError("not connected to Valkey")
         return self._connection
 
-    async def _run(self, keys: tuple[bytes, ...], given: Sequence[bytes | str | int]) -> list[int]:
-        connection = self._open()
+    async def _run(
+        self,
+        keys: tuple[bytes, ...],
+        given: Sequence[bytes | str | int],
+        script: "_Script | None" = None,
+    ) -> list[int]:
+        connection, asked = self._open(), script or self._script
         try:
-            reply = await connection.ask(["EVALSHA", self._sha, len(keys), *keys, *given])
+            reply = await connection.ask(["EVALSHA", asked.sha, len(keys), *keys, *given])
         except ReplyError as error:
             if not str(error).startswith("NOSCRIPT"):
                 raise
-            reply = await connection.ask(["EVAL", self._script, len(keys), *keys, *given])
+            reply = await connection.ask(["EVAL", asked.text, len(keys), *keys, *given])
         if not isinstance(reply, list):
             raise ReplyError("not the answer of the script")
         return reply
+
+
+@dataclass(frozen=True, slots=True)
+class _Script:
+    text: str
+    sha: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+        object.__setattr__(self, "sha", sha)
 
 
 def script_of(rules: Rules) -> str:

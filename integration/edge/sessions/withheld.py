@@ -62,8 +62,10 @@ class WithheldSessions:
             RefusedError: an app asked for a session that it may not have; or ending one failed.
         """
         registers = submit.flow == "registration" or submit.is_callback
+        if not registers and not submit.is_token_exchange:
+            return answer
         credentials = new_credentials(answer)
-        if not credentials or not (registers or submit.is_token_exchange):
+        if not credentials:
             return answer
         request = replace(submit.request, headers=credentials)
         try:
