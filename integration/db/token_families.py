@@ -122,7 +122,8 @@ _USED = """
 used AS (
     UPDATE member_sessions AS known
     SET last_activity_at = %(now)s, activity_count = activity_count + 1
-    WHERE known.session_id = (SELECT session_id FROM rotated) AND known.ended_at IS NULL
+    WHERE (SELECT session_id FROM rotated) IS NOT NULL
+        AND known.session_id = (SELECT session_id FROM rotated) AND known.ended_at IS NULL
         AND known.last_activity_at <= %(unused_since)s
 )
 """

@@ -31,7 +31,7 @@ _PLATFORM = {"namespace": PLATFORM_NAMESPACE, "object": PLATFORM_OBJECT}
 _GRANTS = {"namespace": PERMISSION_NAMESPACE, "relation": GRANTED}
 Turn: TypeAlias = Callable[[timedelta | None], AbstractContextManager[None]]
 _TUPLES = "/admin/relation-tuples"
-_DEADLOCK = "40P01"
+_DEADLOCK = "sqlstate=40P01"
 
 
 class Keto:

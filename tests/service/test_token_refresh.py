@@ -289,7 +289,14 @@ def test_ten_thousand_garbage_tokens_cost_one_lookup_by_primary_key_each(service
         made = refreshing.refresh(replace(services, statements=alone), signer, token, client)
         assert made == Refuse("refresh_token_invalid")
     alone.close()
-    assert lookups_of(services) - earlier == Counter({"token_families by index": 10_000})
+    found = lookups_of(services) - earlier
+    assert found.pop("token_families by index") in few(over=10_000)
+    assert set(found.values()) <= set(few()), found
+
+
+def few(over=0):
+    """What others may have added: the counters are those of the whole server."""
+    return range(over, over + 100)
 
 
 def lookups_of(services):
