@@ -5,7 +5,8 @@ import hashlib
 import json
 import secrets
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4, uuid5
@@ -14,7 +15,7 @@ from aiohttp import web
 from sqlalchemy import text
 
 from integration.db import epochs
-from tests.edge_stage import Answered, Upstream, ask
+from tests.edge_stage import Answered, Upstream, ask, edge_running, settings_for, upstream_running
 
 KETO = "/relation-tuples/check/openapi"
 SETTLE = "/hooks/authority/settle"
@@ -178,3 +179,24 @@ def new_key(services, *scopes: str) -> dict[str, str]:
             },
         )
     return {"Authorization": f"Bearer {token}"}
+
+
+@contextmanager
+def stage_on(services, keto) -> Iterator[Stage]:
+    """An edge before real Keto, asked with a key; what it settles comes to a double."""
+    double = Keto()
+    with upstream_running(double):
+        here = f"http://127.0.0.1:{double.port}/"
+        settings = settings_for(
+            double.port,
+            database_url=services.settings.database_url.get_secret_value(),
+            valkey_url=services.settings.valkey_url.get_secret_value(),
+            hooks_url=here,
+            keto_read_url=keto.read_url,
+            upstream_timeout="PT20S",
+            decision_timeout="PT5S",
+        )
+        with edge_running(settings) as port:
+            stage = Stage(port, double, services, new_key(services, "permissions:read"))
+            double.settle = stage.settle
+            yield stage

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -14,6 +14,9 @@ import httpx
 import uvicorn
 from sqlalchemy import text
 
+from integration.authority import catalogue, grants, keto_tuples
+from integration.authority.admins import THE_OPERATOR
+from integration.authority.grants import Rules
 from integration.db import api_keys, epochs
 from integration.db import members as member_rows
 from integration.members import lifecycle
@@ -22,6 +25,7 @@ from integration.services import Services, make_services
 from integration.settings import Settings
 from integration.tasks.deliver import deliver
 from policies.authority import Role
+from policies.grants import Wish
 from policies.registration import RegistrationAttempt, new_member
 from tests.edge_stage import edge_running, free_port
 from tests.keto.server import KetoServer
@@ -194,3 +198,24 @@ def stage_running(
     ):
         yield Stage(services, keto, full, less)
     made.close()
+
+
+def over_in_keto(stage: Stage, count: int, permission: str) -> list[str]:
+    """Return members whose grants are over and still in Keto; nobody has noticed yet."""
+    catalogue.sync(stage.services)
+    members = [stage.new_member() for _ in range(count)]
+    for member in members:
+        until = datetime.now(UTC) + timedelta(seconds=2)
+        with stage.services.transaction() as session:
+            wish, now = Wish(permission, until, "incident 7"), datetime.now(UTC)
+            grants.grant(session, THE_OPERATOR, UUID(member), wish, rules=Rules(), now=now)
+        keto_tuples.settle(stage.services, UUID(member))
+        assert granted(stage, member)
+    while datetime.now(UTC) <= until:
+        time.sleep(0.01)
+    return members
+
+
+def granted(stage: Stage, member: str) -> list[dict[str, Any]]:
+    """Return the tuples of a member's grants, as Keto has them."""
+    return stage.keto.listed(namespace="Permission", relation="granted", subject_id=member)

@@ -12,6 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
 from integration import errors
+from integration.limits.header_fields import fields_of
 
 log = structlog.get_logger()
 
@@ -77,8 +78,7 @@ def install(app: FastAPI) -> None:
         headers = {"Retry-After": error.retry_after} if error.retry_after else {}
         if error.limit is not None:
             name, most, seconds = error.limit
-            headers["RateLimit-Policy"] = f'"{name}";q={most};w={seconds}'
-            headers["RateLimit"] = f'"{name}";r=0;t={error.retry_after}'
+            headers = fields_of(name, [(most, seconds)], int(error.retry_after))
         return problem(
             STATUS_OF[type(error)], error.problem, error.message, headers=headers or None
         )

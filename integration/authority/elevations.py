@@ -156,7 +156,8 @@ def withdraw(
 
 def lapse(session: Session, *, now: datetime) -> int:
     """Close requests that nobody decided in time; return how many."""
-    for each in (late := rows.lapsed(session, now=now)):
+    late = rows.lapsed(session, now=now)
+    for each in late:
         _decide(session, By(SYSTEM), each, ElevationState.EXPIRED, "", now=now)
     return len(late)
 

@@ -8,28 +8,14 @@ from uuid import uuid4
 import pytest
 
 from policies.explanations import MAX_DEPTH
-from tests.decision_stage import Keto, Stage, new_key
-from tests.edge_stage import edge_running, settings_for, upstream_running
+from tests.decision_stage import Stage, stage_on
 
 
 @pytest.fixture
 def stage(services, keto) -> Iterator[Stage]:
     """An edge before real Keto."""
-    double = Keto()
-    with upstream_running(double):
-        settings = settings_for(
-            double.port,
-            database_url=services.settings.database_url.get_secret_value(),
-            valkey_url=services.settings.valkey_url.get_secret_value(),
-            hooks_url=f"http://127.0.0.1:{double.port}/",
-            keto_read_url=keto.read_url,
-            upstream_timeout="PT20S",
-            decision_timeout="PT5S",
-        )
-        with edge_running(settings) as port:
-            stage = Stage(port, double, services, new_key(services, "permissions:read"))
-            double.settle = stage.settle
-            yield stage
+    with stage_on(services, keto) as running:
+        yield running
 
 
 @contextmanager

@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -17,8 +16,7 @@ from integration.edge.decisions.explaining import Explainer, Explanation
 from integration.edge.decisions.upstream import DecisionUpstream
 from integration.keto_model import read_model
 from policies.permission_questions import Question
-from tests.decision_stage import Keto, Stage, new_key
-from tests.edge_stage import edge_running, settings_for, upstream_running
+from tests.decision_stage import Stage, stage_on
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "keto" / "golden.json").read_text())
 NAMES = GOLDEN["names"]
@@ -119,26 +117,6 @@ def test_what_is_missing_is_named_and_only_that(services, golden):
 
 
 # Through the edge
-
-
-@contextmanager
-def stage_on(services, keto) -> Iterator[Stage]:
-    double = Keto()
-    with upstream_running(double):
-        here = f"http://127.0.0.1:{double.port}/"
-        settings = settings_for(
-            double.port,
-            database_url=services.settings.database_url.get_secret_value(),
-            valkey_url=services.settings.valkey_url.get_secret_value(),
-            hooks_url=here,
-            keto_read_url=keto.read_url,
-            upstream_timeout="PT20S",
-            decision_timeout="PT5S",
-        )
-        with edge_running(settings) as port:
-            stage = Stage(port, double, services, new_key(services, "permissions:read"))
-            double.settle = stage.settle
-            yield stage
 
 
 @pytest.fixture

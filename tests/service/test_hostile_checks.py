@@ -1,17 +1,10 @@
 """Checks of Ory's paths that try to reach what a grant gave after its end. No worker runs here."""
 
-import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from uuid import UUID
 
 import pytest
 
-from integration.authority import catalogue, grants, keto_tuples
-from integration.authority.admins import THE_OPERATOR
-from integration.authority.grants import Rules
-from policies.grants import Wish
-from tests.tuple_stage import Stage, stage_running
+from tests.tuple_stage import Stage, granted, over_in_keto, stage_running
 
 PERMISSION = "members.suspend"
 CHECKS = "/relation-tuples/check/openapi"
@@ -26,32 +19,16 @@ def stage(keto, database_url, valkey_url) -> Iterator[Stage]:
 @pytest.fixture(scope="module")
 def all_ended(stage, request) -> list[str]:
     """Return a member for every test, whose grant was in Keto, and is over."""
-    catalogue.sync(stage.services)
     tests = [each for each in request.session.items if each.path == request.path]
-    members = [stage.new_member() for _ in tests]
-    for member in members:
-        until = datetime.now(UTC) + timedelta(seconds=2)
-        with stage.services.transaction() as session:
-            wish = Wish(PERMISSION, until, "incident 7")
-            now = datetime.now(UTC)
-            grants.grant(session, THE_OPERATOR, UUID(member), wish, rules=Rules(), now=now)
-        keto_tuples.settle(stage.services, UUID(member))
-        assert held(stage, member)
-    while datetime.now(UTC) <= until:
-        time.sleep(0.01)
-    return members
+    return over_in_keto(stage, len(tests), PERMISSION)
 
 
 @pytest.fixture
 def ended(stage, all_ended) -> str:
     """Return a member whose grant is over, and still in Keto; nobody has noticed yet."""
     member = all_ended.pop()
-    assert held(stage, member)
+    assert granted(stage, member)
     return member
-
-
-def held(stage, member) -> list:
-    return stage.keto.listed(namespace="Permission", relation="granted", subject_id=member)
 
 
 def asked(member: str, relation: str) -> dict:
@@ -79,7 +56,7 @@ def test_what_has_ended_is_denied_however_it_is_asked(stage, ended, relation, de
     else:
         answer = stage.edge.post(CHECKS, json=check, params=depth)
         assert answer.json() == {"allowed": False}
-    assert held(stage, ended) == []
+    assert granted(stage, ended) == []
 
 
 @pytest.mark.parametrize(

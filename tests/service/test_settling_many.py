@@ -4,21 +4,15 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import httpx
 import pytest
 
-from integration.authority import catalogue, grants, keto_tuples
-from integration.authority.admins import THE_OPERATOR
-from integration.authority.grants import Rules
-from policies.grants import Wish
 from tests.service.conftest import HOOK_SECRET
-from tests.tuple_stage import Stage, stage_running
+from tests.tuple_stage import Stage, granted, over_in_keto, stage_running
 
 PERMISSION = "members.suspend"
-HELD = {"namespace": "Permission", "relation": "granted"}
 MANY = 60
 
 
@@ -31,18 +25,8 @@ def stage(keto, database_url, valkey_url) -> Iterator[Stage]:
 @pytest.fixture
 def ended(stage) -> list[str]:
     """Return members whose grants were in Keto and are over; nobody has noticed yet."""
-    catalogue.sync(stage.services)
-    members = [stage.new_member() for _ in range(MANY)]
-    for member in members:
-        until = datetime.now(UTC) + timedelta(seconds=2)
-        with stage.services.transaction() as session:
-            wish = Wish(PERMISSION, until, "the night shift")
-            now = datetime.now(UTC)
-            grants.grant(session, THE_OPERATOR, UUID(member), wish, rules=Rules(), now=now)
-        keto_tuples.settle(stage.services, UUID(member))
-    while datetime.now(UTC) <= until:
-        time.sleep(0.01)
-    assert all(stage.keto.listed(**HELD, subject_id=member) for member in members)
+    members = over_in_keto(stage, MANY, PERMISSION)
+    assert all(granted(stage, member) for member in members)
     return members
 
 
