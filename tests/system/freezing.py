@@ -24,14 +24,16 @@ def stop_at_rest(pid: int, database_url: str) -> None:
     A worker stopped while it holds a member would keep everybody else from that member, rightly:
     that is another test than "the worker does nothing".
     """
-    deadline = time.monotonic() + 20
+    deadline, pause = time.monotonic() + 60, 0.05
     while True:
         os.kill(pid, signal.SIGSTOP)
         if not _something_is_held(database_url):
             return
         os.kill(pid, signal.SIGCONT)
         assert time.monotonic() < deadline, "it never rested"
-        time.sleep(0.05)
+        # Longer each time: stopped again and again, it would never work off what it has to do.
+        time.sleep(pause)
+        pause = min(2 * pause, 2.0)
 
 
 def _something_is_held(database_url: str) -> bool:
