@@ -21,8 +21,13 @@ _OLD = """
 
 
 @pytest.fixture
-def settings(settings):
-    return settings.model_copy(update={"database_timeout": timedelta(seconds=1)})
+def patience() -> timedelta:
+    return timedelta(seconds=1)
+
+
+@pytest.fixture
+def settings(settings, patience):
+    return settings.model_copy(update={"database_timeout": patience})
 
 
 def count(services, table: str) -> int:
@@ -65,6 +70,7 @@ def test_a_table_that_is_held_keeps_no_other_from_being_swept(services, database
     assert count(services, "permission_decisions") == 0
 
 
+@pytest.mark.parametrize("patience", [timedelta(seconds=5)], ids=["as by default"])
 def test_a_flood_of_decisions_leaves_in_one_sweep(services):
     fill(services, 120_000)
     sweeps.forget_the_past(services)

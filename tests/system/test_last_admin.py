@@ -164,9 +164,10 @@ def test_who_kratos_shut_out_while_the_edge_died_is_no_admin_to_count_on(
     with ThreadPoolExecutor(1) as pool:
         dying = pool.submit(disable, admin, first)
         eventually(lambda: kratos_state(stack, first) == "inactive")
-        # And not even the request to follow is left.
-        stack.kill("service")
+        # The edge first, or it would hear of the other's end and have the two compared. Then the
+        # service, and not even the request to follow is left.
         stack.kill("edge")
+        stack.kill("service")
         with pytest.raises(httpx.HTTPError):
             dying.result()
     stack.await_restart("service", old_service)
