@@ -25,6 +25,7 @@ def edge(environment: Environment) -> None:
     import uvicorn
 
     from integration.edge.assembly import make_edge
+    from integration.edge.postgres_address import AddressError
     from integration.edge.protocol import EdgeProtocol
     from integration.forward_auth_rules import RulesError
 
@@ -33,6 +34,8 @@ def edge(environment: Environment) -> None:
         app = make_edge(settings)
     except RulesError as error:
         raise click.ClickException(f"KLEIS_FORWARD_AUTH_RULES: {error}") from error
+    except AddressError as error:
+        raise click.ClickException(f"KLEIS_DATABASE_URL: {error}") from error
     # What is here now stays: no collection is to look through it while a request waits.
     gc.collect()
     gc.freeze()

@@ -3,6 +3,7 @@
 Whether a token's session still lives is for the caller to ask.
 """
 
+import json
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,7 +18,7 @@ _LOOK_AGAIN_SECONDS = 1.0
 _MARGIN = timedelta(minutes=1)
 _STATEMENT = """
 SELECT public_jwk FROM signing_keys
-WHERE withdrawn_at IS NULL AND (retired_at IS NULL OR retired_at > now() - %s)
+WHERE withdrawn_at IS NULL AND (retired_at IS NULL OR retired_at > now() - %s::interval)
 """
 
 
@@ -53,7 +54,7 @@ class EdgeAccessTokens:
     async def _read(self) -> AccessTokens:
         asked_at = time.monotonic()
         rows = await self._database.rows(_STATEMENT, (self._overlap,))
-        shown: list[dict[str, Any]] = [row[0] for row in rows]
+        shown: list[dict[str, Any]] = [json.loads(row[0]) for row in rows]
         self._verifier = AccessTokens(
             dict(key_from_jwk(each) for each in shown),
             issuer=self._issuer,

@@ -17,7 +17,7 @@ import psycopg
 import structlog
 from psycopg_pool import PoolTimeout
 
-from integration.edge.database import make_pool
+from integration.edge.transactions import make_pool
 from integration.settings import Settings
 
 log = structlog.get_logger()

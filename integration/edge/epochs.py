@@ -29,6 +29,7 @@ log = structlog.get_logger()
 _LONGEST_SILENCE = 1.0
 _PERIOD_SECONDS = 0.25
 _RECONNECT_SECONDS = 1.0
+_CANCEL_SECONDS = 0.1
 _LOOK = """
 SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint,
        concat_ws(' ', extract(epoch FROM pg_postmaster_start_time()),
@@ -83,9 +84,12 @@ class Epochs:
         self._tasks.append(asyncio.create_task(self._hear_the_bell()))
 
     async def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        left = set(self._tasks)
+        while left:
+            for task in left:
+                # Again, if need be: redis-py swallows a cancellation while it connects.
+                task.cancel()
+            _, left = await asyncio.wait(left, timeout=_CANCEL_SECONDS)
         self._settle_waiting()
 
     async def catch_up(self) -> None:

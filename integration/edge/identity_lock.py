@@ -17,8 +17,8 @@ import structlog
 from psycopg import AsyncConnection
 from psycopg_pool import PoolTimeout, TooManyRequests
 
-from integration.edge.database import make_pool
 from integration.edge.problems import BUSY, DATABASE_DOWN, SOON, Refusal, RefusedError
+from integration.edge.transactions import make_pool
 from integration.settings import Settings
 
 log = structlog.get_logger()

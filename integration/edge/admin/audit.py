@@ -3,12 +3,12 @@
 A row without a status is a call whose end nobody saw.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 import structlog
-from psycopg.types.json import Jsonb
 
 from integration.edge.api_keys import key_id_of
 from integration.edge.database import Database
@@ -73,7 +73,7 @@ class AdminAudit:
             template,
             identity_id,
             list(credentials),
-            None if before is None else Jsonb(shown(before)),
+            None if before is None else json.dumps(shown(before)),
         )
         await self._database.execute(_OPEN, values)
 
@@ -84,10 +84,10 @@ class AdminAudit:
         after = None if is_batch or not identities else identities[0]
         made = UUID(str(after["id"])) if after is not None and "id" in after else None
         try:
-            document = None if after is None else Jsonb(shown(after))
+            document = None if after is None else json.dumps(shown(after))
             await self._database.execute(_CLOSE, (status, document, made, call_id))
             if is_batch and identities:
-                each = Jsonb([shown(identity) for identity in identities])
+                each = json.dumps([shown(identity) for identity in identities])
                 await self._database.execute(_EACH, (each, call_id))
         except RefusedError:
             log.exception("admin_audit_not_completed", call=str(call_id), status=status)

@@ -27,7 +27,7 @@ _STANDING = f"SELECT role, status, ({COUNT}) FROM members WHERE identity_id = %(
 # the two, nobody counts on this admin (`integration.db.other_admins`).
 _DOUBT = """
     INSERT INTO outbox (id, identity_id, lane, kind, payload, created_at, due_at)
-    VALUES (%s, %s, 'reconcile', 'reconcile', '{}', now(), now() + %s)
+    VALUES (%s, %s, 'reconcile', 'reconcile', '{}', now(), now() + %s::interval)
     ON CONFLICT (id) DO NOTHING
 """
 # Our row followed: there is nothing to compare. Else soon: Kratos has answered, or was not asked.

@@ -36,7 +36,7 @@ _WAIT = re.compile(r"[0-9]{1,2}(?:\.[0-9]{1,3})?\Z")
 _LOOK = """
 SELECT pg_current_snapshot()::text,
        pg_snapshot_xmax(pg_current_snapshot()) < pg_snapshot_xmax(seen.snapshot), subject_id::text
-FROM (SELECT %s::pg_snapshot AS snapshot) AS seen
+FROM (SELECT %s::text::pg_snapshot AS snapshot) AS seen
 LEFT JOIN subject_epochs
     ON xid >= pg_snapshot_xmin(seen.snapshot)::text::bigint
     AND NOT pg_visible_in_snapshot(xid::text::xid8, seen.snapshot)

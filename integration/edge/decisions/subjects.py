@@ -7,6 +7,7 @@ tells: what moved meanwhile spoils the load.
 """
 
 import asyncio
+import json
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -136,7 +137,7 @@ class Subjects:
             status,
             role,
             expires_at=_NEVER if first_end is None else first_end,
-            ends=_NO_ENDS if first_end is None else ends or _NO_ENDS,
+            ends=_NO_ENDS if first_end is None or ends is None else json.loads(ends),
         )
         load = self._loading[subject_id]
         if may_remember and not load.is_spoilt:

@@ -1,11 +1,11 @@
 """Where a registration failed: only the edge sees every answer, Kratos' own refusals too."""
 
 import asyncio
+import json
 from datetime import UTC, datetime
 from uuid import UUID
 
 import structlog
-from psycopg.types.json import Jsonb
 
 from integration.edge.asgi import Answer
 from integration.edge.database import Database
@@ -89,4 +89,4 @@ async def record_refusal(database: Database, flow_id: UUID, step: str, code: str
         for item in registration_refused(step, datetime.now(UTC))
     ]
     error = {"step": step, "code": code}
-    await database.execute(_STATEMENT, (flow_id, Jsonb(steps), Jsonb(error)))
+    await database.execute(_STATEMENT, (flow_id, json.dumps(steps), json.dumps(error)))

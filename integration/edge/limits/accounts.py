@@ -1,10 +1,10 @@
 """Whose account a submit is about, and how its owner is told that it is blocked."""
 
+import json
 from urllib.parse import quote
 from uuid import UUID, uuid4
 
 import structlog
-from psycopg.types.json import Jsonb
 
 from integration.edge.database import Database
 from integration.edge.problems import RefusedError
@@ -57,6 +57,6 @@ class Accounts:
         facts = {"link": f"{self._public_url}/{unlocking.PATH}?ticket={ticket}"}
         payload = {"template": "account_blocked", "facts": facts, "subject": "", "text": ""}
         try:
-            await self._database.execute(_MAIL, (uuid4(), Jsonb(payload), identity_id))
+            await self._database.execute(_MAIL, (uuid4(), json.dumps(payload), identity_id))
         except RefusedError:
             log.warning("unlock_mail_lost")

@@ -5,12 +5,12 @@ that Kratos asks next finds it there (docs/decisions/0011).
 """
 
 import asyncio
+import json
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import structlog
-from psycopg.types.json import Jsonb
 
 from integration.edge.asgi import Answer
 from integration.edge.database import Database
@@ -121,7 +121,7 @@ class PasswordGuard:
             attempt_id,
             flow_id,
             identity_id,
-            Jsonb(reasons),
+            json.dumps(reasons),
             verdict.salt,
             verdict.digest,
             submit.request.client_address,

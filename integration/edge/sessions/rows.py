@@ -4,12 +4,11 @@ Each is one statement, the move of the member's epoch in it, so that no edge kee
 remembers of the session.
 """
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
-
-from psycopg.types.json import Jsonb
 
 from integration.edge.database import Database
 from policies.sessions import Device
@@ -103,7 +102,7 @@ _EXTENDED = f"""
 """  # noqa: S608 - put together from constants
 _FOLLOW = """
     INSERT INTO outbox (identity_id, lane, kind, payload, created_at, due_at)
-    VALUES (%s, 'session_check', 'follow_sessions', '{}', now(), now() + %s)
+    VALUES (%s, 'session_check', 'follow_sessions', '{}', now(), now() + %s::interval)
 """
 _LINKED = """
     WITH event AS (
@@ -207,13 +206,18 @@ class SessionRows:
     async def linked(self, identity_id: UUID, facts: dict[str, Any]) -> None:
         """Let the member know that a login linked a provider; `settings` tell by their hook."""
         mail = {"template": "connection_added", "facts": facts}
-        values = {"identity": identity_id, "event": Jsonb({"provider": ""}), "mail": Jsonb(mail)}
+        event = {"provider": ""}
+        values = {
+            "identity": identity_id,
+            "event": json.dumps(event),
+            "mail": json.dumps(mail),
+        }
         await self._database.execute(_LINKED, values)
 
     async def mail_new_device(self, identity_id: UUID, facts: dict[str, Any]) -> None:
         """Let the member know of a login from a device that was never seen."""
         payload = {"template": "new_device", "facts": facts}
-        await self._database.execute(_MAIL, (identity_id, Jsonb(payload)))
+        await self._database.execute(_MAIL, (identity_id, json.dumps(payload)))
 
 
 def now() -> datetime:

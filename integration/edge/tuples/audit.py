@@ -4,11 +4,10 @@ Both in one statement, before Keto is asked: from then on nobody keeps an answer
 again afterwards: what was asked in between may have been answered by either world.
 """
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
-
-from psycopg.types.json import Jsonb
 
 from integration.edge.api_keys import key_id_of
 from integration.edge.asgi import Answer
@@ -76,7 +75,8 @@ class TupleAudit:
         touched = sorted(subjects)
         key_id = key_id_of(request.headers)
         seen = [key_of(each) for each in objects]
-        values = (call_id, key_id, request.id, action, Jsonb(tuples), touched, seen, touched)
+        document = json.dumps(tuples)
+        values = (call_id, key_id, request.id, action, document, touched, seen, touched)
         await self._database.rows(_OPEN + _MOVE, values)
 
     async def end(
