@@ -11,7 +11,6 @@ from typing import Any
 from uuid import UUID
 
 from integration.edge.database import Database
-from policies.sessions import Device
 
 _MOVE = """
     INSERT INTO subject_epochs AS known (subject_id, epoch, authority_epoch, settled_epoch, xid)
@@ -46,9 +45,9 @@ _BEGIN = f"""
         WHERE known.identity_id = excluded.identity_id
         RETURNING identity_id, xmax <> 0 AS was_there
     ), moved AS ({_MOVE.format(source="(SELECT identity_id FROM written WHERE was_there) AS old")})
-    SELECT device_id, user_agent, country, ended_at IS NULL AND expires_at > now()
-    FROM member_sessions WHERE identity_id = %(identity)s AND session_id <> %(session)s
-    ORDER BY started_at DESC LIMIT 200
+    SELECT count(*) FROM member_sessions
+    WHERE identity_id = %(identity)s AND session_id <> %(session)s AND started_at > %(since)s
+        AND ended_at IS NULL AND expires_at > now()
 """  # noqa: S608 - put together from constants
 _OVER = f"""
     WITH ended AS (
@@ -148,11 +147,11 @@ class SessionRows:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def begin(self, new: Beginning) -> tuple[list[Device], int]:
+    async def begin(self, new: Beginning, *, since: datetime | None = None) -> int:
         """Write a session down.
 
         Returns:
-            Whence the member's other sessions came, and how many of them live.
+            How many other sessions of the member live that began after `since`.
         """
         values = {
             "session": new.session_id,
@@ -167,9 +166,10 @@ class SessionRows:
             "country": new.country,
             "hold": new.hold,
             "releases": new.releases,
+            "since": since or new.authenticated_at,
         }
-        rows = await self._database.rows(_BEGIN, values)
-        return [Device(row[0], row[1], row[2]) for row in rows], sum(row[3] for row in rows)
+        [(later,)] = await self._database.rows(_BEGIN, values)
+        return int(later)
 
     async def end_oldest(self, identity_id: UUID, most: int) -> None:
         """End all but a member's `most` youngest sessions, at Kratos too."""
