@@ -105,7 +105,9 @@ class Database:
             if not answer.done():
                 answer.set_exception(error)
         except asyncio.CancelledError:
-            answer.cancel()
+            # The edge ends.
+            if not answer.done():
+                answer.set_exception(TimeoutError())
             raise
         else:
             if not answer.done():
