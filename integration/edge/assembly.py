@@ -39,7 +39,6 @@ from integration.edge.sessions.activity import Activity
 from integration.edge.sessions.beginnings import SessionBeginnings
 from integration.edge.sessions.cache import SessionCache
 from integration.edge.sessions.current import Sessions
-from integration.edge.sessions.earlier import EarlierSessions
 from integration.edge.sessions.endings import SessionEndings, SessionWrites
 from integration.edge.sessions.gate import SessionGate
 from integration.edge.sessions.hot_whoami import HotWhoami
@@ -95,18 +94,10 @@ def make_edge(settings: Settings) -> ASGIApp:
     gate = SessionGate(exchange, sessions, public_url=public_url)
     # Guards are asked in this order and told in reverse: the first also sees what others refuse.
     guards: tuple[Guard, ...] = (
-        learning,
         SideBySide(
             LoginAttempts(settings, reader, attempts),
             limits.guard,
-            SessionBeginnings(
-                settings,
-                rows=rows,
-                earlier=EarlierSessions(database),
-                reader=reader,
-                countries=countries,
-                epochs=epochs,
-            ),
+            SessionBeginnings(settings, rows, reader, countries, epochs),
         ),
         gate,
         second_factors,
@@ -114,6 +105,7 @@ def make_edge(settings: Settings) -> ASGIApp:
         EmailGuard(forwarder, public_url=public_url),
         ConnectionGuard(forwarder, public_url=public_url),
         passwords,
+        learning,
         FlowTurns(reader),
     )
     endings = SessionEndings(forwarder, sessions, rows, epochs)

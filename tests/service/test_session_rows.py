@@ -13,7 +13,6 @@ import httpx
 import psycopg
 import pytest
 
-from integration.edge.sessions.earlier import EarlierSessions
 from integration.edge.sessions.rows import Beginning, SessionRows
 from integration.ory.kratos import Kratos
 from integration.services import make_services
@@ -222,11 +221,11 @@ class InTransaction:
         return await cursor.fetchall()
 
 
-def beginning_of(identity_id: UUID, now: datetime) -> Beginning:
-    """Return a session that begins now."""
-    return Beginning(
+def test_the_row_of_a_login_does_not_wait_for_the_disk_and_nothing_else_does_so(member, server):
+    now = datetime.now(UTC)
+    new = Beginning(
         session_id=uuid4(),
-        identity_id=identity_id,
+        identity_id=UUID(member),
         authenticated_at=now,
         expires_at=now + timedelta(days=7),
         methods=("password",),
@@ -239,10 +238,6 @@ def beginning_of(identity_id: UUID, now: datetime) -> Beginning:
         releases=False,
     )
 
-
-def test_the_row_of_a_login_does_not_wait_for_the_disk_and_nothing_else_does_so(member, server):
-    new = beginning_of(UUID(member), datetime.now(UTC))
-
     async def waits_for_the_disk() -> list[str]:
         shown = []
         async with await psycopg.AsyncConnection.connect(server.url) as connection:
@@ -253,40 +248,3 @@ def test_the_row_of_a_login_does_not_wait_for_the_disk_and_nothing_else_does_so(
         return [row[0] for row in shown]
 
     assert asyncio.run(waits_for_the_disk()) == ["off", "on"]
-
-
-def test_sessions_that_begin_while_others_are_read_are_counted_and_none_twice(member, server):
-    whose, now = UUID(member), datetime.now(UTC)
-    new = beginning_of(whose, now)
-
-    def begun(connection, ago: timedelta, *, ended: bool = False) -> None:
-        connection.execute(
-            "INSERT INTO member_sessions (session_id, identity_id, started_at, authenticated_at,"
-            " expires_at, methods, aal, address, user_agent, country, last_activity_at, ended_at)"
-            " VALUES (%s, %s, %s, %s, %s, '{password}', 'aal1', '', %s, '', %s, %s)",
-            (
-                uuid4(),
-                whose,
-                now - ago,
-                now - ago,
-                now + timedelta(days=1),
-                str(ago),
-                now - ago,
-                now if ended else None,
-            ),
-        )
-
-    async def counted() -> tuple[int, int, int]:
-        async with await psycopg.AsyncConnection.connect(server.url, autocommit=True) as ours:
-            with psycopg.connect(server.url, autocommit=True) as other:
-                begun(other, timedelta(hours=2))
-                begun(other, timedelta(hours=1), ended=True)
-                begun(other, timedelta(seconds=10))
-                earlier = await EarlierSessions(InTransaction(ours)).of(whose)
-                begun(other, timedelta(seconds=20))
-                begun(other, timedelta(seconds=1))
-            later = await SessionRows(InTransaction(ours)).begin(new, since=earlier.until)
-            again = await EarlierSessions(InTransaction(ours)).of(whose, but=new.session_id)
-            return len(earlier.devices), earlier.living + later, len(again.devices)
-
-    assert asyncio.run(counted()) == (3, 4, 5)

@@ -45,7 +45,6 @@ class Submit:
         shown_flow: The flow that a form's answer leads back to, once it was read for `outcome`.
         device_id: Of the browser, when it proved by its cookie that it was here before.
         fresh_device_id: What the browser is called should it get that cookie with the answer.
-        account_id: Whose account it names, once limits looked it up; None: nobody's.
         caller: Who sends it, once somebody asked `Callers`; None: nobody with a session.
         password_attempt: Under what its password was judged, once it was.
     """
@@ -62,7 +61,6 @@ class Submit:
     shown_flow: bytes | None = None
     device_id: UUID | None = None
     fresh_device_id: UUID = field(default_factory=uuid4)
-    account_id: UUID | None = None
     caller: Caller | None = None
     is_caller_known: bool = False
     password_attempt: PasswordAttempt | None = None

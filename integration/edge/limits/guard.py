@@ -110,7 +110,6 @@ class LimitGuard:
                 identity_id = None if caller is None else caller.identity_id
             elif submit.identifier is not None:
                 identity_id = await self._accounts.named(submit.identifier)
-                submit.account_id = identity_id
             account = self._names.account(identity_id, submit.identifier or "")
         if submit.is_of_browser:
             device = self._devices.read(submit.request.header(b"cookie"))

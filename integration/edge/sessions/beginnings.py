@@ -3,10 +3,7 @@
 Soft: what cannot be written now, the session's first use writes (`sessions.py`).
 """
 
-import asyncio
 from dataclasses import replace
-from typing import TypeAlias
-from uuid import UUID
 
 import structlog
 
@@ -18,7 +15,6 @@ from integration.edge.flows.outcome_reader import OutcomeReader
 from integration.edge.flows.submit_outcomes import Outcome, SubmitOutcome
 from integration.edge.problems import Refusal, RefusedError
 from integration.edge.sessions.current import beginning
-from integration.edge.sessions.earlier import NEVER, Earlier, EarlierSessions
 from integration.edge.sessions.known_session import session_in
 from integration.edge.sessions.rows import Beginning, SessionRows
 from integration.settings import Settings
@@ -28,9 +24,6 @@ log = structlog.get_logger()
 
 _WITH_SESSION = ("login", "recovery")
 
-_Reading: TypeAlias = tuple[UUID, asyncio.Task[Earlier]]
-"""Whose sessions are read, and the reading."""
-
 
 class SessionBeginnings:
     """Sees logins of every method, refreshes, second factors and recoveries succeed."""
@@ -38,31 +31,21 @@ class SessionBeginnings:
     def __init__(
         self,
         settings: Settings,
-        *,
         rows: SessionRows,
-        earlier: EarlierSessions,
         reader: OutcomeReader,
         countries: Countries,
         epochs: Epochs,
     ) -> None:
         self._most = settings.sessions_per_member
         self._rows = rows
-        self._earlier = earlier
         self._reader = reader
         self._countries = countries
         self._epochs = epochs
-        self._reading: dict[int, _Reading] = {}
 
     async def before(self, submit: Submit) -> Refusal | None:
-        """Begin to read what there is of the member, while Kratos compares the password."""
-        if submit.flow == "login" and submit.account_id is not None:
-            reading = asyncio.create_task(self._earlier.of(submit.account_id))
-            reading.add_done_callback(_heard)
-            self._reading[id(submit)] = (submit.account_id, reading)
         return None
 
     async def after(self, submit: Submit, answer: Answer | None) -> None:
-        read = self._reading.pop(id(submit), None)
         has_session = submit.flow in _WITH_SESSION or submit.is_callback or submit.is_token_exchange
         if not has_session or answer is None:
             return
@@ -74,34 +57,22 @@ class SessionBeginnings:
             log.warning("session_not_written", reason="unreadable")
             return
         try:
-            await self._write(submit, ended, new, read)
+            await self._write(submit, ended, new)
         except RefusedError:
             log.warning("session_not_written", reason="database")
 
-    async def _write(
-        self, submit: Submit, ended: SubmitOutcome, new: Beginning, read: _Reading | None
-    ) -> None:
+    async def _write(self, submit: Submit, ended: SubmitOutcome, new: Beginning) -> None:
+        earlier, living = await self._rows.begin(new)
         if ended.is_new_session:
-            earlier, living = await self._begun(new, read)
             if submit.method != "oidc" and "oidc" in new.methods:
                 facts = {"provider": "another account", "when": _when(new)}
                 await self._rows.linked(new.identity_id, facts)
-            await self._greet(submit, new, earlier.devices)
+            await self._greet(submit, new, earlier)
             if living < self._most:
                 return
             await self._rows.end_oldest(new.identity_id, self._most)
-        else:
-            await self._rows.begin(new)
         # A session that was there before has changed, or ended: nobody may remember it as it was.
         await self._epochs.catch_up()
-
-    async def _begun(self, new: Beginning, read: _Reading | None) -> tuple[Earlier, int]:
-        """Write a session down; return what was there, and how many other sessions live now."""
-        earlier = await _known(read, new.identity_id)
-        later = await self._rows.begin(new, since=NEVER if earlier is None else earlier.until)
-        if earlier is not None:
-            return earlier, earlier.living + later
-        return await self._earlier.of(new.identity_id, but=new.session_id), later
 
     async def _greet(self, submit: Submit, new: Beginning, earlier: list[sessions.Device]) -> None:
         """Send the mail about a device that was never seen; not about the very first one."""
@@ -131,19 +102,3 @@ class SessionBeginnings:
 
 def _when(new: Beginning) -> str:
     return f"{new.authenticated_at:%d %B %Y, %H:%M} UTC"
-
-
-async def _known(read: _Reading | None, identity_id: UUID) -> Earlier | None:
-    """Return what was read of this member; None where it is to be read now."""
-    if read is None or read[0] != identity_id:
-        return None
-    try:
-        return await read[1]
-    except RefusedError:
-        return None
-
-
-def _heard(reading: asyncio.Task[Earlier]) -> None:
-    """Take note of how it ended: a login that failed asks for it no more."""
-    if not reading.cancelled():
-        reading.exception()

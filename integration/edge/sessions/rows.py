@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from integration.edge.database import Database
+from policies.sessions import Device
 
 _MOVE = """
     INSERT INTO subject_epochs AS known (subject_id, epoch, authority_epoch, settled_epoch, xid)
@@ -45,9 +46,9 @@ _BEGIN = f"""
         WHERE known.identity_id = excluded.identity_id
         RETURNING identity_id, xmax <> 0 AS was_there
     ), moved AS ({_MOVE.format(source="(SELECT identity_id FROM written WHERE was_there) AS old")})
-    SELECT count(*) FROM member_sessions
-    WHERE identity_id = %(identity)s AND session_id <> %(session)s AND started_at > %(since)s
-        AND ended_at IS NULL AND expires_at > now()
+    SELECT device_id, user_agent, country, ended_at IS NULL AND expires_at > now()
+    FROM member_sessions WHERE identity_id = %(identity)s AND session_id <> %(session)s
+    ORDER BY started_at DESC LIMIT 200
 """  # noqa: S608 - put together from constants
 _OVER = f"""
     WITH ended AS (
@@ -147,11 +148,11 @@ class SessionRows:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def begin(self, new: Beginning, *, since: datetime | None = None) -> int:
+    async def begin(self, new: Beginning) -> tuple[list[Device], int]:
         """Write a session down.
 
         Returns:
-            How many other sessions of the member live that began after `since`.
+            Whence the member's other sessions came, and how many of them live.
         """
         values = {
             "session": new.session_id,
@@ -166,10 +167,9 @@ class SessionRows:
             "country": new.country,
             "hold": new.hold,
             "releases": new.releases,
-            "since": since or new.authenticated_at,
         }
-        [(later,)] = await self._database.rows(_BEGIN, values)
-        return int(later)
+        rows = await self._database.rows(_BEGIN, values)
+        return [Device(row[0], row[1], row[2]) for row in rows], sum(row[3] for row in rows)
 
     async def end_oldest(self, identity_id: UUID, most: int) -> None:
         """End all but a member's `most` youngest sessions, at Kratos too."""
