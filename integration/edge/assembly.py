@@ -94,6 +94,7 @@ def make_edge(settings: Settings) -> ASGIApp:
     gate = SessionGate(exchange, sessions, public_url=public_url)
     # Guards are asked in this order and told in reverse: the first also sees what others refuse.
     guards: tuple[Guard, ...] = (
+        learning,
         SideBySide(
             LoginAttempts(settings, reader, attempts),
             limits.guard,
@@ -105,7 +106,6 @@ def make_edge(settings: Settings) -> ASGIApp:
         EmailGuard(forwarder, public_url=public_url),
         ConnectionGuard(forwarder, public_url=public_url),
         passwords,
-        learning,
         FlowTurns(reader),
     )
     endings = SessionEndings(forwarder, sessions, rows, epochs)

@@ -5,11 +5,11 @@ psycopg writes, have the same.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, TypeAlias
 
-Values: TypeAlias = Sequence[Any] | Mapping[str, Any]
+Values: TypeAlias = Sequence[Any] | dict[str, Any]
 """By number (`%s`), or by name (`%(name)s`)."""
 
 _PLACE = re.compile(r"%s|%\((\w+)\)s")
@@ -22,7 +22,7 @@ def numbered(statement: str, values: Values) -> tuple[str, Sequence[Any]]:
         KeyError: a name has no value.
     """
     text, names = _read(statement)
-    if isinstance(values, Mapping):
+    if isinstance(values, dict):
         return text, [values[name] for name in names]
     return text, values
 

@@ -58,9 +58,10 @@ class OutcomeReader:
 
     async def of(self, submit: Submit, answer: Answer | None) -> SubmitOutcome:
         """Return how a submit ended, the same for whoever asks. Never raises."""
-        async with submit.reading:
-            if submit.outcome is None:
-                submit.outcome = await classify(submit, answer, self._fetch_for(submit))
+        if submit.outcome is None:
+            async with submit.reading:
+                if submit.outcome is None:
+                    submit.outcome = await classify(submit, answer, self._fetch_for(submit))
         return submit.outcome
 
     def _fetch_for(self, submit: Submit) -> Fetch:

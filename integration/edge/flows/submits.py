@@ -27,6 +27,7 @@ _MAX_FIELDS = 256
 _JSON = re.compile(r"application/json\s*(;[^,]*)?\Z", re.IGNORECASE)
 _FORM = re.compile(r"application/x-www-form-urlencoded\s*(;[^,]*)?\Z", re.IGNORECASE)
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_ESCAPED_NUL = rb"\u0000"
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
@@ -61,7 +62,8 @@ def _read_json(body: bytes) -> Mapping[str, Any]:
         raise RefusedError(MALFORMED_BODY)
     if any(name != name.casefold() for name in value):
         raise RefusedError(AMBIGUOUS_BODY)
-    if _has_nul(value):
+    # As itself it is no JSON.
+    if _ESCAPED_NUL in body and _has_nul(value):
         raise RefusedError(MALFORMED_BODY)
     return value
 
