@@ -52,14 +52,13 @@ class Exchange:
         Raises:
             RefusedError: nobody answered, or too late.
         """
-        response = await self.forwarder.ask(
+        return await self.forwarder.whole(
             request,
             route.upstream,
             body=body,
             query=query,
             drop_credentials=route.keys is not None,
         )
-        return await self.forwarder.read(response, route.upstream)
 
     def judged(self, answer: Answer) -> Answer:
         """Return an answer that may be shown.

@@ -21,8 +21,10 @@ from integration.edge.problems import (
     UPSTREAM_TIMEOUT,
     RefusedError,
 )
+from integration.edge.questions import Questions
 from integration.edge.requests import Request
 from integration.edge.routes import Upstream
+from integration.edge.upstream_fields import UpstreamFields, target
 from integration.settings import Settings
 
 log = structlog.get_logger()
@@ -32,25 +34,22 @@ _MAX_ANSWER_BYTES = 8 * 1024 * 1024
 
 
 class Forwarder:
-    """The only HTTP client of the edge. Open between `start` and `close`."""
+    """Asks Ory and the service on a request's behalf. Open between `start` and `close`."""
 
     def __init__(self, settings: Settings) -> None:
-        self._bases = {
-            upstream: str(getattr(settings, upstream.value)).rstrip("/") for upstream in Upstream
-        }
-        self._public_url = str(settings.public_url).rstrip("/")
-        self._host = self._public_url.partition("://")[2]
-        self._scheme = settings.public_url.scheme
+        self._fields = UpstreamFields(settings)
         self._timeout = aiohttp.ClientTimeout(
             total=settings.forward_timeout.total_seconds(),
             sock_connect=settings.connect_timeout.total_seconds(),
         )
         self._session: aiohttp.ClientSession | None = None
+        self._questions = Questions(settings, self._fields)
 
     async def start(self) -> None:
         self._session = http_client.open_session(self._timeout)
 
     async def close(self) -> None:
+        self._questions.close()
         if self._session is not None:
             await self._session.close()
 
@@ -75,26 +74,41 @@ class Forwarder:
             RefusedError: nobody answered, too late, or the body was too large.
             ClientGoneError: the client left while sending.
         """
-        fields = headers.upwards(
-            request.headers,
-            keep_our_cookies=upstream is Upstream.SERVICE,
-            drop_credentials=drop_credentials,
-        )
-        fields += self._decided_here(request)
+        fields = self._fields.upwards(request, upstream, drop_credentials=drop_credentials)
         if body is None:
             body = await self._read_if_small(request)
         if body is None and request.body.declared_bytes:
             fields.append((b"content-length", str(request.body.declared_bytes).encode()))
-        if upstream is not Upstream.SERVICE:
-            fields = [field for field in fields if field[0] != b"accept-encoding"]
         data = body if body is not None else _streamed(request)
-        return await self._send(
-            request.method,
-            self._url(upstream, request.path, request.query if query is None else query),
-            fields,
-            data,
-            request,
-        )
+        named = target(request.path, request.query if query is None else query)
+        url = URL(f"{self._fields.bases[upstream]}{named}", encoded=True)
+        return await self._send(request, url, fields, data)
+
+    async def whole(
+        self,
+        request: Request,
+        upstream: Upstream,
+        *,
+        body: bytes | None = None,
+        query: str | None = None,
+        drop_credentials: bool = False,
+    ) -> Answer:
+        """Pass a request on and return the whole answer, its header cleaned. As `ask` otherwise.
+
+        Raises:
+            RefusedError: also when the answer is too large to judge.
+        """
+        if body is None:
+            body = await self._read_if_small(request)
+        if request.method == "HEAD" or (body is None and request.body.is_expected):
+            response = await self.ask(
+                request, upstream, body=body, query=query, drop_credentials=drop_credentials
+            )
+            return await self.read(response, upstream)
+        fields = self._fields.upwards(request, upstream, drop_credentials=drop_credentials)
+        query = request.query if query is None else query
+        named = target(request.path, query)
+        return await self._questions.ask(request.method, upstream, named, fields, body)
 
     async def _read_if_small(self, request: Request) -> bytes | None:
         """Read a body that is worth holding: the HTTP client can then send it once more, when
@@ -132,23 +146,25 @@ class Forwarder:
             fields += [field for field in cleaned if field[0] in wanted]
         else:
             fields.append((b"content-type", b"application/json"))
-        fields += [*self._decided_here(request), *(extra or [])]
-        url = self._url(upstream, path, query)
-        return await self.read(await self._send(method, url, fields, body, None), upstream)
+        fields += [*self._fields.decided_here(request), *(extra or [])]
+        return await self._questions.ask(method, upstream, target(path, query), fields, body)
 
     async def _send(
         self,
-        method: str,
+        request: Request,
         url: URL,
         fields: RawHeaders,
         data: bytes | AsyncIterator[bytes] | None,
-        request: Request | None,
     ) -> aiohttp.ClientResponse:
         if self._session is None:
             raise RefusedError(UPSTREAM_DOWN)
         try:
             return await self._session.request(
-                method, url, headers=http_client.as_text(fields), data=data, allow_redirects=False
+                request.method,
+                url,
+                headers=http_client.as_text(fields),
+                data=data,
+                allow_redirects=False,
             )
         except aiohttp.ConnectionTimeoutError as error:
             raise RefusedError(UPSTREAM_DOWN) from error
@@ -176,7 +192,7 @@ class Forwarder:
             raise RefusedError(UPSTREAM_BROKEN) from error
         finally:
             _release(response)
-        fields = [f for f in self.shown(response, upstream) if f[0] != b"content-length"]
+        fields = self._fields.without_length(response.raw_headers, upstream)
         return Answer(response.status, fields, b"".join(pieces))
 
     async def stream(
@@ -184,7 +200,9 @@ class Forwarder:
     ) -> None:
         """Send an answer on as it comes. When it breaks off, the client's breaks off too."""
         try:
-            await reply.begin(response.status, self.shown(response, upstream))
+            await reply.begin(
+                response.status, self._fields.downwards(response.raw_headers, upstream)
+            )
             left, ended = response.content_length, False
             async for piece in response.content.iter_any():
                 left = None if left is None else left - len(piece)
@@ -197,46 +215,18 @@ class Forwarder:
         finally:
             _release(response)
 
-    def shown(self, response: aiohttp.ClientResponse, upstream: Upstream) -> RawHeaders:
-        """Return an answer's header with the upstream's own address made public.
-
-        Kratos writes its admin address into `Link` and `Location`.
-        """
-        private, public = self._bases[upstream].encode(), self._public_url.encode()
-        return [
-            (name, value.replace(private, public) if name in (b"link", b"location") else value)
-            for name, value in headers.downwards(response.raw_headers)
-        ]
-
-    def _url(self, upstream: Upstream, path: str, query: str) -> URL:
-        suffix = f"?{query}" if query else ""
-        return URL(f"{self._bases[upstream]}{path}{suffix}", encoded=True)
-
-    def _decided_here(self, request: Request) -> RawHeaders:
-        """Return the fields Kratos and the service may believe.
-
-        With them, `request_url` in hooks shows the public address.
-        """
-        return [
-            (b"true-client-ip", request.client_address.encode()),
-            (b"x-forwarded-for", request.client_address.encode()),
-            (b"x-forwarded-host", self._host.encode()),
-            (b"x-forwarded-proto", self._scheme.encode()),
-            (b"x-request-id", request.id.encode()),
-        ]
-
 
 def _streamed(request: Request) -> AsyncIterator[bytes] | None:
     return request.body.pieces() if request.body.is_expected else None
 
 
-def _meaning(error: Exception, request: Request | None) -> Exception:
+def _meaning(error: Exception, request: Request) -> Exception:
     """Say what a failed attempt means: the HTTP client wraps what its body source raised."""
     if isinstance(error, ClientGoneError):
         return error
-    if request is not None and request.body.too_large:
+    if request.body.too_large:
         return RefusedError(BODY_TOO_LARGE)
-    if request is not None and request.body.client_left:
+    if request.body.client_left:
         return ClientGoneError()
     down = (aiohttp.ClientConnectionError, aiohttp.ServerDisconnectedError)
     return RefusedError(UPSTREAM_DOWN if isinstance(error, down) else UPSTREAM_BROKEN)
