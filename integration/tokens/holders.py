@@ -1,10 +1,10 @@
 """What a holder's facts mean: how long its session lasts, what tokens say of it."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
-from integration.db.token_holders import Holder
+from integration.db.token_holders import Bounds, Holder
 from integration.settings import Settings
 from policies import sessions, step_up
 from policies.access_claims import Subject
@@ -12,6 +12,18 @@ from policies.authority import Role
 from policies.lifecycle import Status
 from policies.permissions import Permission, names_held
 from policies.step_up import Standing
+
+_EVER = datetime.min.replace(tzinfo=UTC)
+
+
+def bounds(settings: Settings, now: datetime) -> Bounds:
+    """Return what a session must keep to, for the statements that decide on it."""
+    idle = settings.idle_after
+    return Bounds(
+        begun_after=now - settings.session_max_age,
+        used_after=_EVER if idle is None else now - idle,
+        second_factor_roles=list(settings.second_factor_roles),
+    )
 
 
 def session_ends_at(settings: Settings, holder: Holder) -> datetime | None:
