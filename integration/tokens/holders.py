@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
 from uuid import UUID
 
 from integration.db.token_holders import Bounds, Holder
@@ -65,8 +66,14 @@ def subject(settings: Settings, holder: Holder, *, identity_id: UUID, session_id
         aal=holder.aal,
         role=holder.role,
         status=Status.ACTIVE,
-        permissions=names_held(Role(holder.role), _added(holder.added), holder.granted),
+        permissions=_names(holder.role, tuple(holder.added), tuple(holder.granted)),
     )
+
+
+# As in `policies.access_claims.capped`, for the same reason.
+@lru_cache(maxsize=1024)
+def _names(role: str, added: tuple[str, ...], granted: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(names_held(Role(role), _added(added), granted))
 
 
 def _added(shown: Iterable[str]) -> list[Permission]:
