@@ -118,9 +118,6 @@ class Raw:
             now=now,
             expires_at=now + timedelta(days=7),
             unused_since=now - timedelta(minutes=1),
-            begun_after=now,
-            used_after=now,
-            second_factor_roles=[],
         )
         cursor = self._connection.execute(ROTATE, rotation._asdict(), prepare=True, binary=True)
         if cursor.fetchone() is None:

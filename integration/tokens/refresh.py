@@ -36,7 +36,6 @@ from policies.token_refresh import (
 )
 from policies.token_risk import RefreshSigns, assess
 
-_EVER = datetime.min.replace(tzinfo=UTC)
 _UNKNOWN = Refuse("refresh_token_invalid")
 
 
@@ -59,7 +58,8 @@ def refresh(
     now = services.now()
     following = _successor(signer.settings, token)
     rotation = _rotation(signer.settings, token, following, client, now=now)
-    found = token_families.refresh(services.statements, rotation)
+    bounds = holders.bounds(signer.settings, now)
+    found = token_families.refresh(services.statements, rotation, bounds)
     if found is None:
         return _UNKNOWN
     family, is_rotated = found
@@ -198,9 +198,6 @@ def _rotation(
         now=now,
         expires_at=now + settings.refresh_token_lifetime,
         unused_since=now - settings.session_activity_period,
-        begun_after=now - settings.session_max_age,
-        used_after=_EVER if settings.idle_after is None else now - settings.idle_after,
-        second_factor_roles=list(settings.second_factor_roles),
     )
 
 
