@@ -7,6 +7,7 @@ committed and flushed one by one.
 """
 
 import argparse
+import contextlib
 import hashlib
 import logging
 import multiprocessing
@@ -118,9 +119,6 @@ class Raw:
             now=now,
             expires_at=now + timedelta(days=7),
             unused_since=now - timedelta(minutes=1),
-            begun_after=now,
-            used_after=now,
-            second_factor_roles=[],
         )
         cursor = self._connection.execute(ROTATE, rotation._asdict(), prepare=True, binary=True)
         if cursor.fetchone() is None:
@@ -204,7 +202,12 @@ def run_share(share: Share, start: Any, results: Any) -> None:
 def server_seconds(postgres: int) -> float:
     """Return what a PostgreSQL and its living children have computed."""
     children = Path(f"/proc/{postgres}/task/{postgres}/children").read_text().split()
-    return sum(cpu_seconds(int(pid)) for pid in children)
+    total = 0.0
+    for pid in children:
+        # One may end meanwhile: a worker that cleaned up, a connection that was not used for long.
+        with contextlib.suppress(FileNotFoundError):
+            total += cpu_seconds(int(pid))
+    return total
 
 
 def quiet() -> None:

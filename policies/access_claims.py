@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 MOST_PERMISSION_BYTES = 4096
@@ -50,7 +51,7 @@ def access_claims(
     """
     issued = int(now.timestamp())
     ends = min(now + lifetime, subject.session_expires_at, now + (idle_timeout or lifetime))
-    permissions, truncated = capped(subject.permissions)
+    permissions, truncated = capped(tuple(subject.permissions))
     claims: dict[str, Any] = {
         "iss": issuer,
         "sub": subject.identity_id,
@@ -72,11 +73,13 @@ def access_claims(
     return claims
 
 
-def capped(names: Sequence[str]) -> tuple[list[str], bool]:
+# Most members of a role hold the same: what follows from it is worked out once.
+@lru_cache(maxsize=1024)
+def capped(names: tuple[str, ...]) -> tuple[tuple[str, ...], bool]:
     """Return the names in order, as many as fit, and whether some did not."""
     ordered = sorted(set(names))
     if len(json.dumps(ordered, separators=(",", ":"))) <= MOST_PERMISSION_BYTES:
-        return ordered, False
+        return tuple(ordered), False
     kept: list[str] = []
     size = len("[]")
     for name in ordered:
@@ -84,7 +87,7 @@ def capped(names: Sequence[str]) -> tuple[list[str], bool]:
         if size > MOST_PERMISSION_BYTES:
             break
         kept.append(name)
-    return kept, True
+    return tuple(kept), True
 
 
 def is_outdated(

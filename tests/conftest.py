@@ -27,6 +27,7 @@ from integration.launch.postgres import SUPERUSER, Cluster
 from integration.launch.programs import Startup
 from integration.launch.stopping import Stop
 from integration.launch.supervisor import Supervisor
+from tests import unsynced
 from tests.keto.server import KetoServer, keto_running
 from tests.openid_provider import provider_for, served, tell
 from tests.private_stack import PrivateStack
@@ -112,7 +113,12 @@ def keto(postgres: Databases, tmp_path_factory: pytest.TempPathFactory) -> Itera
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateStack]:
     """A whole stack for the whole run; tests that kill parts of it wait until they are back."""
-    private = PrivateStack(tmp_path_factory.mktemp("stack"), {"KLEIS_SWEEP_PERIOD": "PT1S"})
+    settings = {
+        "KLEIS_SWEEP_PERIOD": "PT1S",
+        # Nobody compares beside the tests that make something differ, and look.
+        "KLEIS_RECONCILE_PERIOD": "PT12H",
+    }
+    private = PrivateStack(tmp_path_factory.mktemp("stack"), settings)
     private.rival = provider_for(private, "rival", algorithm="ES256")
     tell(private, rival=private.rival)
     with served(private.rival), closing(private):
@@ -120,7 +126,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateStack]:
         yield private
 
 
-def _embedded(stack: ExitStack, folder: Path) -> Databases:
+def _embedded(stack: ExitStack, folder: Path, *, is_measured: bool = False) -> Databases:
     home = home_at(folder / "home")
     make_home(home)
     place_of = place(home, embedded_postgres.installed_programs())
@@ -134,6 +140,8 @@ def _embedded(stack: ExitStack, folder: Path) -> Databases:
     )
     stack.callback(supervisor.close)
     embedded_postgres.prepare(cluster, Startup({}, print, stop, guard.watch))
+    if not is_measured:
+        unsynced.configure(place_of.data)
     supervisor.start(embedded_postgres.program(cluster))
     supervisor.start(embedded_valkey.program(place_of.sockets, home.root / "valkey"))
     while not embedded_postgres.is_ready(cluster):

@@ -20,7 +20,7 @@ import aiohttp
 import httpx
 
 from tests.decision_history import Allowed, Change
-from tests.private_stack import KLEIS, PrivateStack, free_ports
+from tests.private_stack import KLEIS, PATIENCE, PrivateStack, free_ports
 
 PERMISSIONS = ("members.suspend", "members.read", "reports.review")
 OF_EVERYBODY = "content.read"
@@ -76,7 +76,7 @@ def second_edge(stack: PrivateStack) -> Iterator[str]:
         process = subprocess.Popen([KLEIS, "serve", "edge"], env=environ, stdout=log, stderr=log)
     url = f"http://127.0.0.1:{port}"
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE
         while not _answers(url):
             assert process.poll() is None, (stack.home / "second_edge.log").read_text()
             assert time.monotonic() < deadline
@@ -84,7 +84,7 @@ def second_edge(stack: PrivateStack) -> Iterator[str]:
         yield url
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(PATIENCE)
 
 
 def _answers(url: str) -> bool:

@@ -13,6 +13,7 @@ from integration.launch.guarding import Guard
 from integration.launch.home import home_at, make_home
 from integration.launch.placement import place, remove_outside
 from integration.launch.stopping import Stop
+from tests import unsynced
 
 
 class Server:
@@ -27,6 +28,7 @@ class Server:
         self._cluster = postgres.Cluster(place(home, postgres.installed_programs()), passwords)
         nothing = programs.Startup({}, print, Stop(), self._guard.watch)
         postgres.prepare(self._cluster, nothing)
+        unsynced.configure(self._cluster.placement.data)
         self.url = self._cluster.url("kleis")
         self.start()
         postgres.make_databases(self._cluster)
@@ -37,7 +39,7 @@ class Server:
             program = postgres.program(self._cluster)
             self._process = programs.spawn(program, output=output.fileno())
         self._guard.watch(programs.record_of(program, self._process.pid))
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while not postgres.is_ready(self._cluster):
             assert time.monotonic() < deadline
             time.sleep(0.05)

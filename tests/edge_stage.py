@@ -22,6 +22,8 @@ from integration.settings import Settings
 
 HOOKS_URL = "http://127.0.0.1:1/"
 LEAK = "POST http://127.0.0.1:1/hooks/login giving up after 3 attempt(s)"
+PATIENCE = 30.0
+"""Seconds that a test waits for what has to happen; more than any deadline of the edge."""
 CREATED = UUID("5bd1c1d4-0d3c-4d36-9e0c-2a7f4b1f7a10")
 SESSIONS = UUID("0f0d1e9c-6f0f-4a86-8f5e-6c1d0b7d2a11")
 ERROR_500 = {"error": {"code": 500, "status": "Internal Server Error", "message": LEAK}}
@@ -60,6 +62,7 @@ class Upstream:
     port: int = field(default_factory=free_port)
     seen: list[dict] = field(default_factory=list)
     cancelled: threading.Event = field(default_factory=threading.Event)
+    may_stream_on: threading.Event = field(default_factory=_set_event)
     may_answer_settings: threading.Event = field(default_factory=_set_event)
 
     def app(self) -> web.Application:
@@ -100,6 +103,15 @@ class Upstream:
         for number in range(3):
             await answer.write(b"%d" % number)
             await asyncio.sleep(0.15)
+        return answer
+
+    async def do_stream(self, request):
+        """The rest comes when a test lets it, and not before."""
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        await answer.write(b"0")
+        await asyncio.to_thread(self.may_stream_on.wait, 20)
+        await answer.write(b"12")
         return answer
 
     async def do_broken(self, request):
@@ -144,8 +156,7 @@ class Upstream:
         return web.json_response(session_of(identity), headers=headers)
 
     async def do_self_service_settings(self, request):
-        await asyncio.sleep(0.2)
-        await asyncio.to_thread(self.may_answer_settings.wait, 10)
+        await asyncio.to_thread(self.may_answer_settings.wait, 20)
         return web.json_response({"state": "success"})
 
     async def do_self_service_registration(self, request):
@@ -196,7 +207,7 @@ def upstream_running(upstream: Upstream | None = None) -> Iterator[Upstream]:
     try:
         yield upstream
     finally:
-        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(10)
+        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(60)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
@@ -244,7 +255,10 @@ def settings_for(port: int, **changes) -> Settings:
         "keto_opl_url": here,
         "service_url": here,
         "hooks_url": HOOKS_URL,
-        "forward_timeout": "PT1S",
+        # Deadlines that a busy machine keeps; a test that one is kept at all sets its own.
+        "connect_timeout": "PT10S",
+        "forward_timeout": "PT10S",
+        "decision_timeout": "PT10S",
     }
     return Settings(**(values | changes))
 
@@ -263,7 +277,7 @@ class Answered:
 
 
 def ask(port: int, method: str, target: str, *, headers=None, body=None) -> Answered:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=15)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     try:
         connection.putrequest(method, target, skip_host=False, skip_accept_encoding=True)
         fields = dict(headers or {})

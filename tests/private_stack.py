@@ -15,6 +15,8 @@ from typing import Any
 
 from integration.launch.home import home_at
 from integration.launch.placement import remove_outside
+from integration.launch.postgres import SUPERUSER
+from tests import unsynced
 
 KLEIS = Path(sys.executable).with_name("kleis")
 PORTS = (
@@ -31,6 +33,10 @@ PORTS = (
 )
 START = 540.0
 """Seconds until ready; all but a few of them only where the servers must be built first."""
+PATIENCE = 60.0
+"""Seconds until something has happened that takes a few on a machine that is not busy."""
+# What a busy machine is late with would count as no answer, and as denied.
+PATIENT = {"KLEIS_CONNECT_TIMEOUT": "PT5S", "KLEIS_DECISION_TIMEOUT": "PT10S"}
 PORTS_TO_CHOOSE_FROM = range(20_000, 32_000)
 INHERITED = ("KLEIS_CACHE", "KLEIS_KRATOS_BIN", "KLEIS_KETO_BIN")
 
@@ -88,7 +94,13 @@ class PrivateStack:
     # A second OpenID provider, beside the demo; set by whoever runs one.
     rival: Any = None
 
-    def __init__(self, folder: Path, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, settings: Mapping[str, str] | None = None, *, is_measured: bool = False
+    ) -> None:
+        """Args:
+        is_measured: It has the patience it ships with, and PostgreSQL waits for the disk.
+        """
+        self._is_measured = is_measured
         self.home = folder / "home"
         self.output = folder / "up.txt"
         ports = zip(PORTS, free_ports(len(PORTS)), strict=True)
@@ -100,6 +112,7 @@ class PrivateStack:
             **{f"KLEIS_PORT_{name}": str(port) for name, port in ports},
             "KLEIS_HOME": str(self.home),
             "KLEIS_BCRYPT_COST": "4",
+            **({} if is_measured else PATIENT),
             **(settings or {}),
         }
         self.process: subprocess.Popen[bytes] | None = None
@@ -115,14 +128,17 @@ class PrivateStack:
 
     @property
     def kratos_database_url(self) -> str:
-        password = json.loads((self.home / "credentials.json").read_text())["kratos_password"]
+        return self._database_of("kratos", "kratos", "kratos_password")
+
+    def _database_of(self, role: str, name: str, password: str) -> str:
+        secret = json.loads((self.home / "credentials.json").read_text())[password]
         sockets = self.database_url.partition("?host=")[2]
-        return f"postgresql://kratos:{password}@/kratos?host={sockets}"
+        return f"postgresql://{role}:{secret}@/{name}?host={sockets}"
 
     def start(self) -> None:
         """Start it in the foreground of a process of ours and wait until it is ready."""
         if self.process is not None:
-            self.process.wait(timeout=20)
+            self.process.wait(timeout=PATIENCE)
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
                 [KLEIS, "up"], env=self.environ, stdout=output, stderr=output
@@ -134,12 +150,14 @@ class PrivateStack:
             assert time.monotonic() < deadline, self.said()
             time.sleep(0.1)
         self.facts = json.loads(facts.read_text())
+        if not self._is_measured:
+            unsynced.tell(self._database_of(SUPERUSER, "postgres", "postgres_password"))
 
     def stop(self) -> None:
         """End it; harmless when it has ended."""
         self.run("down")
         if self.process is not None:
-            self.process.wait(timeout=20)
+            self.process.wait(timeout=PATIENCE)
 
     def close(self) -> None:
         """End it for good."""
@@ -174,7 +192,7 @@ class PrivateStack:
         os.kill(pid, number)
         return pid
 
-    def await_restart(self, name: str, old: int, *, seconds: float = 15.0) -> int:
+    def await_restart(self, name: str, old: int, *, seconds: float = PATIENCE) -> int:
         """Wait until `name` runs as another process than `old`."""
         deadline = time.monotonic() + seconds
         while (now := self.pids().get(name, old)) == old:

@@ -6,12 +6,14 @@ from typing import Any, cast
 from sqlalchemy import (
     ColumnElement,
     CursorResult,
+    and_,
     any_,
     delete,
     func,
     inspect,
     literal_column,
     select,
+    true,
 )
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
@@ -38,9 +40,12 @@ def delete_oldest(
     due = (*also, moment < before)
     places = select(_PLACE).select_from(table).where(*due).order_by(moment).limit(limit)
     # By place: by key, PostgreSQL may read the whole table again for each batch. A row that was
-    # changed meanwhile is looked at once more, therefore what makes it due stands here too.
+    # changed meanwhile is looked at once more, therefore what makes it due stands here too; as
+    # `IS TRUE`, by which no index is chosen. Who believes that little is due would find it by that,
+    # and look each row up among all the places.
     statement = delete(moment.class_).where(
-        any_(func.array(places.correlate(None).scalar_subquery())) == _PLACE, *due
+        any_(func.array(places.correlate(None).scalar_subquery())) == _PLACE,
+        and_(*due).is_(true()),
     )
     options = {"synchronize_session": False}
     result = session.execute(statement, execution_options=options)

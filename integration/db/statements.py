@@ -67,5 +67,9 @@ class Statements:
             psycopg.Error: as `read`; it may have been committed all the same.
         """
         self._pool.open()
-        with self._pool.connection() as connection:
+        # Not `with`, which would look for a transaction to end: there is none.
+        connection = self._pool.getconn()
+        try:
             return connection.execute(statement, values, prepare=True, binary=True).fetchone()
+        finally:
+            self._pool.putconn(connection)

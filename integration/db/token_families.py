@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from integration.db.retention import delete_oldest
 from integration.db.statements import Statements
-from integration.db.token_holders import COLUMNS, Holder
+from integration.db.token_holders import COLUMNS, IS_GOOD, Bounds, Holder
 from integration.db.token_tables import DpopProof, TokenFamily
 
 
@@ -44,9 +44,6 @@ class Rotation(NamedTuple):
     Attributes:
         generation: The successor's.
         unused_since: A session that was not used since then is noted as used now.
-        begun_after: A session as old as this is over.
-        used_after: So is one that was last used then.
-        second_factor_roles: Whose members need a second factor.
     """
 
     family_id: UUID
@@ -57,31 +54,6 @@ class Rotation(NamedTuple):
     now: datetime
     expires_at: datetime
     unused_since: datetime
-    begun_after: datetime
-    used_after: datetime
-    second_factor_roles: list[str]
-
-
-class Beginning(NamedTuple):
-    """A new family of a session, and the session as Kratos just showed it.
-
-    Attributes:
-        proof_id, jkt: Of the proof that binds it, with the key's thumbprint; None: unbound.
-    """
-
-    family_id: UUID
-    session_id: UUID
-    application: str
-    current_hash: bytes
-    client_hash: bytes
-    jkt: str | None
-    proof_id: bytes | None
-    proof_expires_at: datetime | None
-    now: datetime
-    expires_at: datetime
-    authenticated_at: datetime
-    methods: list[str]
-    aal: str
 
 
 _COLUMNS = f"""
@@ -98,16 +70,9 @@ WHERE family.id = %(family_id)s
 _LOCK = f"SELECT {_COLUMNS} {_FROM} FOR UPDATE OF family"
 # Nothing speaks against it: what `policies.token_refresh` lets rotate, and less than that. Whatever
 # else there is, it decides before anything changes.
-_IS_ORDINARY = """
+_IS_ORDINARY = f"""
     family.jkt IS NULL AND family.client_hash = %(client_hash)s AND family.expires_at > %(now)s
-    AND member.status = 'active'
-    AND known.ended_at IS NULL AND known.hold IS NULL AND known.expires_at > %(now)s
-    AND known.started_at > %(begun_after)s
-    AND known.last_activity_at > %(used_after)s
-    AND (known.aal = 'aal2' OR NOT (
-        member.second_factor OR member.requires_second_factor
-        OR member.role = ANY (%(second_factor_roles)s::text[])
-    ))
+    AND {IS_GOOD}
 """
 _SET = """
     UPDATE token_families AS family
@@ -144,39 +109,11 @@ WITH seen AS MATERIALIZED (
 ), {_USED}
 SELECT seen.*, EXISTS (SELECT FROM rotated) FROM seen
 """  # noqa: S608 - put together from constants
-_BEGIN = """
-WITH proof AS (
-    INSERT INTO dpop_proofs (id, expires_at)
-    SELECT %(proof_id)s::bytea, %(proof_expires_at)s::timestamptz
-    WHERE %(proof_id)s::bytea IS NOT NULL
-    ON CONFLICT DO NOTHING RETURNING id
-), held AS (
-    UPDATE member_sessions
-    SET authenticated_at = %(authenticated_at)s, methods = %(methods)s, aal = %(aal)s,
-        last_activity_at = greatest(last_activity_at, %(now)s),
-        activity_count = activity_count + 1
-    WHERE session_id = %(session_id)s AND ended_at IS NULL
-    RETURNING session_id, identity_id
-), begun AS (
-    INSERT INTO token_families (id, session_id, identity_id, application, generation,
-        current_hash, client_hash, jkt, created_at, expires_at)
-    SELECT %(family_id)s, session_id, identity_id, %(application)s, 0,
-        %(current_hash)s, %(client_hash)s, %(jkt)s, %(now)s, %(expires_at)s
-    FROM held WHERE %(proof_id)s::bytea IS NULL OR EXISTS (SELECT FROM proof)
-    RETURNING id
-)
-SELECT EXISTS (SELECT FROM held), EXISTS (SELECT FROM begun)
-"""
 
 
-class Begun(NamedTuple):
-    """Whether the session still lived, and whether the family began."""
-
-    is_session_alive: bool
-    has_begun: bool
-
-
-def refresh(statements: Statements, rotation: Rotation) -> tuple[FamilyRow, bool] | None:
+def refresh(
+    statements: Statements, rotation: Rotation, bounds: Bounds
+) -> tuple[FamilyRow, bool] | None:
     """Put the successor in the current token's place if nothing speaks against it.
 
     May be run again: what it rotated the first time is not current any more.
@@ -184,7 +121,7 @@ def refresh(statements: Statements, rotation: Rotation) -> tuple[FamilyRow, bool
     Returns:
         The family as it was, and whether it was rotated; None: there is no such family.
     """
-    row = statements.read(_REFRESH, rotation._asdict())
+    row = statements.read(_REFRESH, rotation._asdict() | bounds._asdict())
     return None if row is None else (_family_of(row), row[-1])
 
 
@@ -202,12 +139,6 @@ def _family_of(row: Sequence[Any]) -> FamilyRow:
 def rotate_locked(session: Session, rotation: Rotation) -> None:
     """Put the successor in the current token's place. The caller holds the row."""
     session.connection().exec_driver_sql(ROTATE, rotation._asdict())
-
-
-def begin(statements: Statements, new: Beginning) -> Begun:
-    """Begin a family, unless its session has ended or its proof was used before."""
-    row = statements.write(_BEGIN, new._asdict())
-    return Begun(*row) if row else Begun(is_session_alive=False, has_begun=False)
 
 
 def end(session: Session, family_id: UUID, *, reason: str, now: datetime) -> None:

@@ -1,10 +1,7 @@
-"""Whom tokens are for: a session with its member and permissions, all read in one statement."""
+"""Whom tokens are for: a session with its member and permissions, as parts of a statement."""
 
 from datetime import datetime
 from typing import NamedTuple
-from uuid import UUID
-
-from integration.db.statements import Statements
 
 
 class Holder(NamedTuple):
@@ -39,6 +36,20 @@ class Holder(NamedTuple):
     has_profile: bool = True
 
 
+class Bounds(NamedTuple):
+    """What a session must keep to, at one moment.
+
+    Attributes:
+        begun_after: A session as old as this is over.
+        used_after: So is one that was last used then.
+        second_factor_roles: Whose members need a second factor.
+    """
+
+    begun_after: datetime
+    used_after: datetime
+    second_factor_roles: list[str]
+
+
 # In the order of the attributes, of `members AS member` and `member_sessions AS known`.
 COLUMNS = """
     member.status, member.role, member.second_factor, member.requires_second_factor,
@@ -52,19 +63,15 @@ COLUMNS = """
     known.started_at, known.authenticated_at, known.last_activity_at, known.expires_at,
     known.ended_at, known.methods, known.aal, known.hold
 """
-_READ = f"""
-SELECT {COLUMNS}, EXISTS (SELECT FROM profiles WHERE profiles.identity_id = member.identity_id)
-FROM members AS member
-LEFT JOIN member_sessions AS known
-    ON known.session_id = %(session_id)s AND known.identity_id = member.identity_id
-WHERE member.identity_id = %(identity_id)s
-"""  # noqa: S608 - put together from constants
-
-
-def read(
-    statements: Statements, session_id: UUID, identity_id: UUID, *, now: datetime
-) -> Holder | None:
-    """Return a member with one of its sessions; None: there is no such member."""
-    values = {"session_id": session_id, "identity_id": identity_id, "now": now}
-    row = statements.read(_READ, values)
-    return None if row is None else Holder._make(row)
+# Nothing speaks against a member and its session: what `policies.login`, `policies.sessions` and
+# `policies.step_up` let through, and never more.
+IS_GOOD = """
+    member.status = 'active'
+    AND known.ended_at IS NULL AND known.hold IS NULL AND known.expires_at > %(now)s
+    AND known.started_at > %(begun_after)s
+    AND known.last_activity_at > %(used_after)s
+    AND (known.aal = 'aal2' OR NOT (
+        member.second_factor OR member.requires_second_factor
+        OR member.role = ANY (%(second_factor_roles)s::text[])
+    ))
+"""

@@ -1,10 +1,11 @@
 """What a holder's facts mean: how long its session lasts, what tokens say of it."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import lru_cache
 from uuid import UUID
 
-from integration.db.token_holders import Holder
+from integration.db.token_holders import Bounds, Holder
 from integration.settings import Settings
 from policies import sessions, step_up
 from policies.access_claims import Subject
@@ -12,6 +13,18 @@ from policies.authority import Role
 from policies.lifecycle import Status
 from policies.permissions import Permission, names_held
 from policies.step_up import Standing
+
+_EVER = datetime.min.replace(tzinfo=UTC)
+
+
+def bounds(settings: Settings, now: datetime) -> Bounds:
+    """Return what a session must keep to, for the statements that decide on it."""
+    idle = settings.idle_after
+    return Bounds(
+        begun_after=now - settings.session_max_age,
+        used_after=_EVER if idle is None else now - idle,
+        second_factor_roles=list(settings.second_factor_roles),
+    )
 
 
 def session_ends_at(settings: Settings, holder: Holder) -> datetime | None:
@@ -53,8 +66,14 @@ def subject(settings: Settings, holder: Holder, *, identity_id: UUID, session_id
         aal=holder.aal,
         role=holder.role,
         status=Status.ACTIVE,
-        permissions=names_held(Role(holder.role), _added(holder.added), holder.granted),
+        permissions=_names(holder.role, tuple(holder.added), tuple(holder.granted)),
     )
+
+
+# As in `policies.access_claims.capped`, for the same reason.
+@lru_cache(maxsize=1024)
+def _names(role: str, added: tuple[str, ...], granted: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(names_held(Role(role), _added(added), granted))
 
 
 def _added(shown: Iterable[str]) -> list[Permission]:

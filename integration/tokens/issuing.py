@@ -7,13 +7,14 @@ from uuid import UUID, uuid4
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from integration.db import token_families, token_holders
+from integration.db import token_beginnings
 from integration.db.tables import OutboxEffect
-from integration.db.token_families import Beginning
+from integration.db.token_beginnings import Beginning
 from integration.db.token_holders import Holder
 from integration.errors import (
     ForbiddenError,
     InvalidInputError,
+    KleisError,
     SecondFactorNeededError,
     UnauthenticatedError,
     UpstreamUnavailableError,
@@ -60,6 +61,10 @@ def audience(settings: Settings, asked: str | None) -> str:
     return asked
 
 
+class BeginningError(Exception):
+    """The statement and the policies differ about who gets tokens, and nothing is given."""
+
+
 def begin_family(
     services: Services,
     signer: Signer,
@@ -68,7 +73,10 @@ def begin_family(
     *,
     application: str,
 ) -> Tokens:
-    """Give a session that Kratos just called valid its tokens: two statements, one that reads.
+    """Give a session that Kratos just called valid its tokens.
+
+    One statement: it begins the family if nothing speaks against it, and tells what the policies
+    decide on (docs/decisions/0030).
 
     Raises:
         UnauthenticatedError: it has ended here.
@@ -76,15 +84,45 @@ def begin_family(
         SecondFactorNeededError: it waits for a second factor, or the member needs one.
         InvalidInputError: the client's proof of possession was used before.
         UpstreamUnavailableError: the member is still being set up.
+        BeginningError: the statement let through what the policies refuse, or the other way round.
     """
     now = services.now()
-    holder = _holder(services, seen, client, now=now)
-    _require_good(signer.settings, holder, now=now)
     token = refresh_tokens.first(uuid4())
+    bounds = holders.bounds(signer.settings, now)
+    new = _beginning(signer.settings, seen, client, token, application=application, now=now)
+    begun = token_beginnings.begin(services.statements, new, bounds)
+    if begun is not None and begun.holder.started_at is None:
+        _write_down(services, seen, client, now=now)
+        begun = token_beginnings.begin(services.statements, new, bounds)
+    refusal = _refusal(signer.settings, None if begun is None else begun.holder, now=now)
+    if refusal is not None:
+        raise BeginningError if begun is not None and begun.is_good else refusal
+    if begun is None or not begun.is_good:
+        raise BeginningError
+    if not begun.is_session_alive:
+        raise UnauthenticatedError(_AGAIN, detail="session ended")
+    if not begun.has_begun:
+        raise InvalidInputError("The DPoP proof was used before.")
+    subject = holders.subject(
+        signer.settings, begun.holder, identity_id=seen.identity.id, session_id=seen.id
+    )
+    return tokens_for(signer, subject, token, application, now=now)
+
+
+def _beginning(
+    settings: Settings,
+    seen: KratosSession,
+    client: Client,
+    token: RefreshToken,
+    *,
+    application: str,
+    now: datetime,
+) -> Beginning:
     proof = client.proof
-    new = Beginning(
+    return Beginning(
         family_id=token.family_id,
         session_id=seen.id,
+        identity_id=seen.identity.id,
         application=application,
         current_hash=token.hash(),
         client_hash=refresh_tokens.client_hash(client.user_agent),
@@ -92,20 +130,11 @@ def begin_family(
         proof_id=None if proof is None else proof.id,
         proof_expires_at=None if proof is None else proof.expires_at,
         now=now,
-        expires_at=now + signer.settings.refresh_token_lifetime,
-        authenticated_at=holder.authenticated_at,
-        methods=holder.methods,
-        aal=holder.aal,
+        expires_at=now + settings.refresh_token_lifetime,
+        authenticated_at=seen.authenticated_at,
+        methods=seen.methods,
+        aal=seen.authenticator_assurance_level,
     )
-    is_session_alive, has_begun = token_families.begin(services.statements, new)
-    if not is_session_alive:
-        raise UnauthenticatedError(_AGAIN, detail="session ended")
-    if not has_begun:
-        raise InvalidInputError("The DPoP proof was used before.")
-    subject = holders.subject(
-        signer.settings, holder, identity_id=seen.identity.id, session_id=seen.id
-    )
-    return tokens_for(signer, subject, token, application, now=now)
 
 
 def tokens_for(
@@ -119,27 +148,6 @@ def tokens_for(
         refresh_token=token.text(),
         session_id=UUID(subject.session_id),
         session_expires_at=subject.session_expires_at,
-    )
-
-
-def _holder(services: Services, seen: KratosSession, client: Client, *, now: datetime) -> Holder:
-    """Return the member with its session as Kratos shows it: our row may be older than its last
-    proof."""
-    holder = token_holders.read(services.statements, seen.id, seen.identity.id, now=now)
-    if holder is not None and holder.started_at is None:
-        _write_down(services, seen, client, now=now)
-        holder = token_holders.read(services.statements, seen.id, seen.identity.id, now=now)
-    status = None if holder is None else holder.status
-    decision = decide_login(None if status is None else Status(status))
-    if isinstance(decision, Deny):
-        reason = decision.reasons[0]
-        raise ForbiddenError(reason.text, detail=reason.code)
-    if holder is None or not holder.has_profile:
-        raise UpstreamUnavailableError("Your account is still being set up.")
-    return holder._replace(
-        authenticated_at=seen.authenticated_at or holder.authenticated_at,
-        methods=seen.methods,
-        aal=seen.authenticator_assurance_level,
     )
 
 
@@ -157,12 +165,20 @@ def _write_down(services: Services, seen: KratosSession, client: Client, *, now:
         )
 
 
-def _require_good(settings: Settings, holder: Holder, *, now: datetime) -> None:
+def _refusal(settings: Settings, holder: Holder | None, *, now: datetime) -> KleisError | None:
+    """Return why a member with a session gets no tokens; None: it does."""
+    decision = decide_login(None if holder is None or not holder.status else Status(holder.status))
+    if isinstance(decision, Deny):
+        reason = decision.reasons[0]
+        return ForbiddenError(reason.text, detail=reason.code)
+    if holder is None or not holder.has_profile:
+        return UpstreamUnavailableError("Your account is still being set up.")
     ends_at = holders.session_ends_at(settings, holder)
     if holder.session_ended_at is not None or ends_at is None or ends_at <= now:
-        raise UnauthenticatedError(_AGAIN, detail="session ended")
+        return UnauthenticatedError(_AGAIN, detail="session ended")
     if holders.needs_second_factor(settings, holder):
-        raise SecondFactorNeededError("Please give a second factor first.")
+        return SecondFactorNeededError("Please give a second factor first.")
+    return None
 
 
 def _is_about_to_end(session: Session, seen: KratosSession) -> bool:

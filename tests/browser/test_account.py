@@ -110,7 +110,7 @@ def test_an_address_is_changed_confirmed_and_taken_back(browser: Browser, member
 
 
 def await_address(browser: Browser, email: str) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     browser.open("/account/settings")
     while browser.value_of("E-mail address") != email:
         assert time.monotonic() < deadline, browser.text

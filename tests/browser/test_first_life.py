@@ -10,7 +10,7 @@ import pytest
 from tests.browser.browser import Browser, Mail
 from tests.private_stack import PrivateStack
 
-MAIL_SECONDS = 20.0
+MAIL_SECONDS = 60.0
 
 
 class Newcomer:
@@ -187,7 +187,7 @@ def code_in(mail: Mail) -> str:
 def email_step(browser: Browser, stack: PrivateStack, flow_id: str) -> str:
     """Return how far the step of confirming the address is, as the API tells it."""
     url = f"{stack.edge_url}/api/flows/{flow_id}"
-    answer = httpx.get(url, cookies=browser.cookies_for(url))
+    answer = httpx.get(url, cookies=browser.cookies_for(url), timeout=30)
     answer.raise_for_status()
     states = {step["name"]: step["state"] for step in answer.json()["steps"]}
     return str(states["email_verification"])

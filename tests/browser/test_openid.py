@@ -124,7 +124,9 @@ def test_who_is_suspended_reads_that_the_account_is_closed(
     browser.open("/login")
     browser.press(WITH_DEMO)
     agree(browser, account)
-    me = httpx.get(f"{stack.edge_url}/api/me", cookies=browser.cookies_for(stack.edge_url)).json()
+    me = httpx.get(
+        f"{stack.edge_url}/api/me", cookies=browser.cookies_for(stack.edge_url), timeout=30
+    ).json()
     suspend(stack, me["id"])
 
     browser.open("/login")
@@ -141,6 +143,7 @@ def suspend(stack: PrivateStack, identity_id: str) -> None:
         f"{stack.edge_url}/admin/identities/{identity_id}",
         json=[{"op": "replace", "path": "/state", "value": "inactive"}],
         headers={"authorization": f"Bearer {stack.facts['admin_api_key']}"},
+        timeout=30,
     ).raise_for_status()
 
 

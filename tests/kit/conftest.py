@@ -70,7 +70,7 @@ def feed(issuer: IssuerDouble, timer: Clock) -> Iterator[RevocationFeed]:
     feed.close()
 
 
-def eventually(probe: Callable[[], Any], *, seconds: float = 10.0) -> Any:
+def eventually(probe: Callable[[], Any], *, seconds: float = 30.0) -> Any:
     """Return the first true answer of `probe`, or fail after `seconds`."""
     deadline = time.monotonic() + seconds
     while not (answer := probe()):

@@ -30,7 +30,7 @@ def test_many_threads_at_the_start_share_one_fetch(issuer, make_verifier):
         verifier, barrier = make_verifier(), threading.Barrier(16)
 
         def verify(verifier=verifier, barrier=barrier):
-            barrier.wait(10)
+            barrier.wait(30)
             return verifier.verify(token)
 
         with ThreadPoolExecutor(16) as pool:

@@ -210,11 +210,11 @@ def test_a_doubt_of_the_issuer_is_not_taken_for_a_decision(issuer, client, reaso
 def test_a_late_answer_is_a_denial(issuer, make_client):
     client = make_client(timeout=0.2)
     issuer.allowed.add((ADA, "content.publish", None))
-    issuer.check_delay = 30
+    issuer.check_delay = 60
     began = time.monotonic()
     assert not client.check(ADA, "content.publish").is_decided
     assert not asyncio.run(client.check_async(ADA, "content.publish")).is_decided
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
 
 
 def test_a_batch_asks_each_question_once_and_remembers(issuer, client):

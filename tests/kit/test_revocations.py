@@ -75,7 +75,7 @@ def test_after_too_long_a_silence_every_token_is_refused_until_the_issuer_is_bac
 def test_without_a_first_list_nothing_is_believed(issuer, make_verifier, feed):
     verifier = make_verifier(revocations=feed)
     token = issuer.token()
-    verifier._keys.pending("key-1").result(5)
+    verifier._keys.pending("key-1").result(30)
     issuer.stop()
     with pytest.raises(RevocationsUnknownError):
         verifier.verify(token)

@@ -42,7 +42,7 @@ class Shop:
 
     def close(self):
         self._server.should_exit = True
-        self._thread.join(10)
+        self._thread.join(30)
 
     async def _answer(self, scope, receive, send):
         body, more = b"", True
@@ -130,13 +130,13 @@ def test_threads_and_event_loops_share_one_renewal(issuer, shop, auth, stored):
 
     def in_a_thread():
         with httpx.Client(auth=auth) as client:
-            barrier.wait(10)
+            barrier.wait(30)
             statuses.append(client.get(shop.url).status_code)
 
     def on_an_event_loop():
         async def ask():
             async with client_of(auth) as client:
-                barrier.wait(10)
+                barrier.wait(30)
                 statuses.append((await client.get(shop.url)).status_code)
 
         asyncio.run(ask())

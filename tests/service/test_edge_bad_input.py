@@ -1,19 +1,29 @@
 """Bytes that were made to be misread, against the real edge on a real port."""
 
+import contextlib
 import gzip
 import json
 import socket
-import time
 from collections.abc import Iterator
 
 import pytest
 
-from tests.edge_stage import Upstream, ask, edge_running, last, settings_for, upstream_running
+from tests.edge_stage import (
+    PATIENCE,
+    Upstream,
+    ask,
+    edge_running,
+    last,
+    settings_for,
+    upstream_running,
+)
 
 FLOW = "/self-service/login?flow=3f2a7f2e-8a0b-4a52-8f3e-0d8f1c1e9a11"
 JSON = {"Content-Type": "application/json"}
 POST = f"POST {FLOW} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n".encode()
 GET = b"GET /schemas HTTP/1.1\r\nHost: x\r\n"
+SILENCE = 0.5
+"""Seconds after which nothing more is expected, where an answer has come."""
 SMUGGLED = b"GET /admin/identities HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
@@ -29,19 +39,37 @@ def edge(upstream) -> Iterator[int]:
         yield port
 
 
-def exchange(port: int, *pieces: bytes, seconds: float = 3.0, pause: float = 0.0) -> bytes:
-    """Send bytes as they are and return what comes until the server closes or is silent."""
-    with socket.create_connection(("127.0.0.1", port), timeout=seconds) as connection:
+def exchange(port: int, sent: bytes, *, answers: int = 1) -> bytes:
+    """Send bytes as they are; return what comes until the server closes or is silent.
+
+    Args:
+        answers: How many have to come before silence counts, unless the server closes.
+    """
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
         got = b""
-        try:
-            for piece in pieces:
-                connection.sendall(piece)
-                time.sleep(pause)
+        # A server that closes early may leave nothing to read, and a reset.
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            connection.sendall(sent)
             while received := connection.recv(65_536):
                 got += received
-        except (TimeoutError, ConnectionError):
-            pass
+                if got.count(b"HTTP/1.1 ") >= answers:
+                    connection.settimeout(SILENCE)
         return got
+
+
+def is_closed_on(port: int, sent: bytes) -> tuple[bytes, bool]:
+    """Return what comes, and whether the server closed the connection by itself."""
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
+        got = b""
+        try:
+            connection.sendall(sent)
+            while received := connection.recv(65_536):
+                got += received
+        except ConnectionError:
+            return got, True
+        except TimeoutError:
+            return got, False
+        return got, True
 
 
 def status_of(answer: bytes) -> int:
@@ -88,7 +116,7 @@ def body_of(answer: bytes) -> bytes:
 def test_a_message_whose_end_could_be_misread_reaches_nobody(edge, upstream, head):
     before = len(upstream.seen)
 
-    answer = exchange(edge, POST + head + b"\r\n{}" + SMUGGLED, seconds=1)
+    answer = exchange(edge, POST + head + b"\r\n{}" + SMUGGLED)
 
     assert status_of(answer) in (400, 501)
     assert answer.count(b"HTTP/1.1 ") <= 2
@@ -108,7 +136,7 @@ def test_a_message_whose_end_could_be_misread_reaches_nobody(edge, upstream, hea
 def test_a_broken_chunk_reaches_nobody(edge, upstream, body):
     before = len(upstream.seen)
 
-    answer = exchange(edge, POST + b"Transfer-Encoding: chunked\r\n\r\n" + body, seconds=1)
+    answer = exchange(edge, POST + b"Transfer-Encoding: chunked\r\n\r\n" + body)
 
     assert status_of(answer) == 400
     assert len(upstream.seen) == before
@@ -118,7 +146,7 @@ def test_a_trailer_is_no_part_of_the_header(edge, upstream):
     trailer = b"Cookie: sneaked=1\r\nContent-Type: text/plain\r\nX-Sneaked: 1\r\n"
     chunks = b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n" + trailer + b"\r\n"
 
-    exchange(edge, POST + chunks, seconds=1)
+    exchange(edge, POST + chunks)
 
     assert upstream.seen[-1]["body"] == b"{}"
     assert last(upstream)["content-type"] == "application/json"
@@ -129,7 +157,7 @@ def test_a_trailer_is_no_part_of_the_header(edge, upstream):
 def test_two_requests_in_one_packet_are_two_requests(edge, upstream):
     before = len(upstream.seen)
 
-    answer = exchange(edge, (GET + b"\r\n") * 2, seconds=1)
+    answer = exchange(edge, (GET + b"\r\n") * 2, answers=2)
 
     assert answer.count(b"HTTP/1.1 200") == 2
     assert len(upstream.seen) == before + 2
@@ -156,14 +184,14 @@ def test_two_requests_in_one_packet_are_two_requests(edge, upstream):
 def test_an_odd_target_reaches_nobody(edge, upstream, head, status):
     before = len(upstream.seen)
 
-    assert status_of(exchange(edge, head + b"\r\n", seconds=1)) == status
+    assert status_of(exchange(edge, head + b"\r\n")) == status
     assert len(upstream.seen) == before
 
 
 def test_an_absolute_target_goes_where_its_path_says_and_its_host_counts_for_nothing(
     edge, upstream
 ):
-    answer = exchange(edge, b"GET http://evil.test/schemas HTTP/1.1\r\nHost: x\r\n\r\n", seconds=1)
+    answer = exchange(edge, b"GET http://evil.test/schemas HTTP/1.1\r\nHost: x\r\n\r\n")
 
     assert status_of(answer) == 200
     assert upstream.seen[-1]["target"] == "/schemas"
@@ -171,7 +199,7 @@ def test_an_absolute_target_goes_where_its_path_says_and_its_host_counts_for_not
 
     before = len(upstream.seen)
     admin = b"GET http://evil.test/admin/identities HTTP/1.1\r\nHost: x\r\n\r\n"
-    assert status_of(exchange(edge, admin, seconds=1)) == 401
+    assert status_of(exchange(edge, admin)) == 401
     assert len(upstream.seen) == before
 
 
@@ -183,7 +211,7 @@ def test_no_connection_is_upgraded(edge, upstream, protocol):
         b"HTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n"
     )
 
-    answer = exchange(edge, GET + upgrade + b"\r\n", seconds=1)
+    answer = exchange(edge, GET + upgrade + b"\r\n")
 
     assert status_of(answer) == 200
     assert "upgrade" not in last(upstream)
@@ -203,7 +231,7 @@ def test_no_connection_is_upgraded(edge, upstream, protocol):
 def test_a_header_beyond_the_bound_is_refused_in_words(edge, upstream, flood):
     before = len(upstream.seen)
 
-    answer = exchange(edge, flood + b"\r\n", seconds=1)
+    answer = exchange(edge, flood + b"\r\n")
 
     assert status_of(answer) == 431
     assert json.loads(body_of(answer))["error"]["code"] == 431
@@ -219,30 +247,21 @@ def test_a_header_beyond_the_bound_is_refused_in_words(edge, upstream, flood):
     ],
 )
 def test_a_header_without_an_end_is_cut_off(edge, upstream, flood):
-    started, before = time.monotonic(), len(upstream.seen)
+    before = len(upstream.seen)
 
-    answer = exchange(edge, flood)
+    answer, is_closed = is_closed_on(edge, flood)
 
     assert answer == b"" or status_of(answer) in (400, 431)
-    assert time.monotonic() - started < 3
+    assert is_closed
     assert len(upstream.seen) == before
     assert ask(edge, "GET", "/schemas").status == 200
 
 
-def test_a_header_that_comes_too_slowly_is_cut_off(edge):
-    started = time.monotonic()
-
-    exchange(edge, GET, seconds=15)
-
-    assert 5 < time.monotonic() - started < 13
-
-
-def test_a_body_that_comes_too_slowly_is_refused(edge, upstream):
+def test_a_body_that_comes_too_slowly_is_refused(upstream):
     before = len(upstream.seen)
 
-    answer = exchange(
-        edge, POST + b"Content-Length: 1000\r\n\r\n", b"{", b" ", pause=0.4, seconds=5
-    )
+    with edge_running(settings_for(upstream.port, forward_timeout="PT1S")) as impatient:
+        answer = exchange(impatient, POST + b"Content-Length: 1000\r\n\r\n{ ")
 
     assert status_of(answer) == 408
     assert b"connection: close" in answer.lower()
@@ -316,7 +335,7 @@ def test_two_content_types_reach_nobody(edge, upstream):
     before = len(upstream.seen)
     head = b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 2\r\n\r\n"
 
-    assert status_of(exchange(edge, POST + head + b"{}", seconds=1)) == 415
+    assert status_of(exchange(edge, POST + head + b"{}")) == 415
     assert len(upstream.seen) == before
 
 

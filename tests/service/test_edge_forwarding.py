@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 import pytest
 
 from tests.edge_stage import (
+    PATIENCE,
     Upstream,
     ask,
     edge_running,
@@ -45,11 +46,11 @@ def polling(upstream, addresses) -> Iterator[int]:
     settings = settings_for(upstream.port, forward_timeout="PT30S", trusted_proxies="127.0.0.0/8")
     with edge_running(settings) as edge:
         for address in addresses:
-            polls.append(http.client.HTTPConnection("127.0.0.1", edge, timeout=15))
+            polls.append(http.client.HTTPConnection("127.0.0.1", edge, timeout=PATIENCE))
             polls[-1].request("GET", POLL, headers={"X-Forwarded-For": address})
         try:
             # Those that are not held count as well: they are passed on without their wish.
-            within(10, lambda: len(upstream.seen) >= before + min(128, len(polls)))
+            within(PATIENCE, lambda: len(upstream.seen) >= before + min(128, len(polls)))
             yield edge
         finally:
             for poll in polls:
@@ -158,7 +159,7 @@ def test_a_ten_megabyte_body_is_refused_by_its_length(edge, upstream, target):
 @pytest.mark.parametrize("target", ["/api/things", FLOW])
 def test_an_endless_body_is_refused_while_it_streams(edge, target):
     pieces = [b"x" * 65_536] * 40
-    connection = http.client.HTTPConnection("127.0.0.1", edge, timeout=15)
+    connection = http.client.HTTPConnection("127.0.0.1", edge, timeout=PATIENCE)
     connection.request("POST", target, body=iter(pieces), headers=JSON, encode_chunked=True)
 
     answer = connection.getresponse()
@@ -234,14 +235,12 @@ def test_options_is_answered_without_a_key_and_without_ory(edge, upstream):
 
 def test_what_needs_the_database_is_refused_without_it(edge):
     key = "Bearer kleis_" + "0" * 16 + "_" + "a" * 43
-    started = time.monotonic()
 
     answer = ask(edge, "GET", "/admin/identities", headers={"Authorization": key})
 
     assert answer.status == 503
     assert answer.json()["type"] == "urn:kleis:problem:database_unavailable"
     assert answer.header("retry-after") == "1"
-    assert time.monotonic() - started < 3
 
 
 def test_the_rest_works_without_the_database(edge):
@@ -283,14 +282,17 @@ def test_every_cookie_stays_apart_and_the_server_stays_unnamed(edge):
     assert len([name for name, _ in answer.headers if name.lower() == "date"]) == 1
 
 
-def test_answers_stream(edge):
+def test_answers_stream(edge, upstream):
+    upstream.may_stream_on.clear()
     connection = http.client.HTTPConnection("127.0.0.1", edge, timeout=5)
-    started = time.monotonic()
-    connection.request("GET", "/chunks")
-    answer = connection.getresponse()
+    try:
+        connection.request("GET", "/stream")
+        answer = connection.getresponse()
 
-    assert answer.read(1) == b"0"
-    assert time.monotonic() - started < 0.15
+        # There is no more of it yet.
+        assert answer.read(1) == b"0"
+    finally:
+        upstream.may_stream_on.set()
     assert answer.read() == b"12"
     connection.close()
 
@@ -343,26 +345,22 @@ def test_a_request_id_travels_both_ways(edge, upstream):
 
 
 def test_nobody_there_is_said_at_once(edge):
-    closed = settings_for(free_port())
-    with edge_running(closed) as port:
-        started = time.monotonic()
+    # Whoever waited for one of these would not answer within the patience of `ask`.
+    patient = {"connect_timeout": "PT50S", "forward_timeout": "PT50S"}
+    with edge_running(settings_for(free_port(), **patient)) as port:
         answer = ask(port, "GET", "/self-service/login/api")
-        elapsed = time.monotonic() - started
 
     assert answer.status == 503
     assert answer.header("retry-after") == "1"
     assert answer.json()["error"]["code"] == 503
-    assert elapsed < 0.1
 
 
-def test_a_slow_upstream_is_given_up(edge, upstream):
-    started = time.monotonic()
-
-    answer = ask(edge, "GET", "/slow")
+def test_a_slow_upstream_is_given_up(upstream):
+    with edge_running(settings_for(upstream.port, forward_timeout="PT1S")) as port:
+        answer = ask(port, "GET", "/slow")
 
     assert answer.status == 504
     assert answer.json()["type"] == "urn:kleis:problem:upstream_timeout"
-    assert time.monotonic() - started < 2
 
 
 def test_a_client_that_leaves_ends_the_call_behind_it(upstream):
@@ -375,7 +373,8 @@ def test_a_client_that_leaves_ends_the_call_behind_it(upstream):
             time.sleep(0.01)
         connection.close()
 
-        assert upstream.cancelled.wait(2)
+        # Of itself it would end only after eight seconds, and not be cancelled.
+        assert upstream.cancelled.wait(PATIENCE)
 
 
 # Kratos' errors

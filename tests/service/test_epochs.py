@@ -36,7 +36,7 @@ def listening(settings, work: Callable[[Epochs, Told], Awaitable[None]]) -> None
     asyncio.run(run())
 
 
-async def until(true: Callable[[], bool], *, seconds: float = 5.0) -> None:
+async def until(true: Callable[[], bool], *, seconds: float = 30.0) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline

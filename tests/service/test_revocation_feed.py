@@ -25,10 +25,10 @@ PATH = "/api/tokens/revocations"
 
 
 @contextmanager
-def serving(services):
+def serving(app):
     """The API as a process of its own would have it: one event loop, a pool of threads."""
     [port] = free_ports(1)
-    config = uvicorn.Config(make_api(services), port=port, log_config=None, access_log=False)
+    config = uvicorn.Config(app, port=port, log_config=None, access_log=False)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -44,7 +44,7 @@ def serving(services):
 @pytest.fixture
 def two(services):
     """Two processes' worth of the API on one database."""
-    with serving(services) as first, serving(services) as second:
+    with serving(make_api(services)) as first, serving(make_api(services)) as second:
         yield first, second
 
 
@@ -64,9 +64,7 @@ def ids(body):
 
 async def waiting(client, url, version):
     headers = {"If-None-Match": f'"{version}"'}
-    started = time.monotonic()
-    answer = await client.get(url + PATH, params={"wait": 20}, headers=headers, timeout=30)
-    return answer, time.monotonic() - started
+    return await client.get(url + PATH, params={"wait": 25}, headers=headers, timeout=60)
 
 
 def test_a_logout_is_listed_until_its_last_token_has_expired(services, api, clock, ada):
@@ -88,7 +86,7 @@ def test_a_logout_is_listed_until_its_last_token_has_expired(services, api, cloc
 
 def wait_for(api, version):
     headers = {"If-None-Match": f'"{version}"'}
-    answer = api.get(PATH, params={"wait": 10}, headers=headers)
+    answer = api.get(PATH, params={"wait": 25}, headers=headers)
     assert answer.status_code == 200
     return answer
 
@@ -138,35 +136,36 @@ def test_every_ending_reaches_who_waits_at_every_process(services, two, ada, kin
                 for url, version in zip(two, before, strict=True)
             ]
             await asyncio.sleep(0)
-            ended = time.monotonic()
             with services.transaction() as session:
                 end_of(kind)(session, services, ada)
-            for answer, _ in await asyncio.gather(*waits):
+            # Whoever was not woken would be told after its time that nothing has changed.
+            for answer in await asyncio.gather(*waits):
+                assert answer.status_code == 200
                 assert ids(answer.json()) == {str(ada.session_id)}
-            return time.monotonic() - ended
 
-    # Far from the 20 s that they would have waited; a benchmark says how far.
-    assert asyncio.run(run()) < 15
+    asyncio.run(run())
 
 
-def test_two_hundred_that_wait_hold_neither_threads_nor_connections(services, two, ada):
+def test_two_hundred_that_wait_hold_neither_threads_nor_connections(services, ada):
     """The pool of threads has 40, that of connections 8."""
-    url = two[0]
+    app = make_api(services)
 
-    async def run():
+    async def run(url):
         limits = httpx.Limits(max_connections=300)
         async with httpx.AsyncClient(limits=limits, timeout=60) as client:
             version = (await client.get(url + PATH)).json()["version"]
             waits = [asyncio.create_task(waiting(client, url, version)) for _ in range(200)]
-            await asyncio.sleep(0.5)
+            while len(app.state.revocation_feed._waiting) < 200:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
             me = await client.get(url + "/api/me", headers=ada.bearer)
             assert me.status_code == 200
             assert services.engine.pool.checkedout() <= 2
             log_out(services, ada)
-            for answer, _ in await asyncio.gather(*waits):
+            for answer in await asyncio.gather(*waits):
                 assert ids(answer.json()) == {str(ada.session_id)}
 
-    asyncio.run(run())
+    with serving(app) as url:
+        asyncio.run(run(url))
 
 
 def test_a_session_that_never_had_tokens_is_not_listed(services, api, ada):

@@ -16,7 +16,7 @@ from integration.db import members as member_rows
 from integration.members import lifecycle
 from policies.lifecycle import Actor, Trigger
 from tests.edge_postgres import Server
-from tests.edge_stage import ask, edge_running, settings_for, upstream_running
+from tests.edge_stage import PATIENCE, ask, edge_running, settings_for, upstream_running
 from tests.session_upstream import Sessions, new_member, session_id
 
 WHOAMI = "/sessions/whoami"
@@ -87,14 +87,28 @@ def remembered(edge: int, kratos: Sessions, member: str) -> bool:
 
 
 def warm(edge: int, kratos: Sessions, member: str) -> None:
-    within(3, lambda: remembered(edge, kratos, member))
+    within(PATIENCE, lambda: remembered(edge, kratos, member))
 
 
 def within(seconds: float, probe: Callable[[], bool]) -> None:
+    """Wait for something; it is late by what was asked after that time, not by a slow answer.
+
+    So a second is a second on a slow machine too, where the product itself measures it: an edge
+    that was held up for longer may not answer from memory.
+    """
     deadline = time.monotonic() + seconds
-    while not probe():
-        assert time.monotonic() < deadline
+    while True:
+        asked_at = time.monotonic()
+        if probe():
+            return
+        assert asked_at < deadline
         time.sleep(0.01)
+
+
+def refused_within_a_second(edge: int, member: str, status: int) -> None:
+    """Wait for a refusal; whoever cannot ask PostgreSQL in time may refuse for that reason."""
+    within(1.0, lambda: check(edge, member).status != 200)
+    within(PATIENCE, lambda: check(edge, member).status == status)
 
 
 def now() -> datetime:
@@ -140,7 +154,7 @@ def test_every_kind_of_credential_is_remembered(edge, kratos, member, credential
         assert ask(edge, "GET", WHOAMI, headers=credential(member)).status == 200
         return kratos.asked.count(member) == before
 
-    within(3, is_remembered)
+    within(PATIENCE, is_remembered)
 
 
 def test_other_cookies_do_not_count(edge, kratos, member):
@@ -150,7 +164,7 @@ def test_other_cookies_do_not_count(edge, kratos, member):
         assert ask(edge, "GET", WHOAMI, headers=headers).status == 200
         return kratos.asked.count(member) - before
 
-    within(3, lambda: ask_with("one") == 0)
+    within(PATIENCE, lambda: ask_with("one") == 0)
     assert ask_with("two") == 0
 
 
@@ -186,11 +200,11 @@ def test_no_method_gets_around_what_our_tables_say(edge, kratos, member, change,
     assert ask(edge, method, WHOAMI + query, headers=headers).status == 200
 
     change(lambda session: _hold(session, member))
-    within(1.0, lambda: check(edge, member).status == 403)
+    refused_within_a_second(edge, member, 403)
     assert ask(edge, method, WHOAMI + query, headers=headers).status == 403
 
     change(lambda session: _end(session, member))
-    within(1.0, lambda: check(edge, member).status == 401)
+    refused_within_a_second(edge, member, 401)
     assert ask(edge, method, WHOAMI + query, headers=headers).status == 401
 
 
@@ -232,7 +246,7 @@ def test_every_edge_follows_within_a_second(edges, kratos, member, change, follo
 
     for edge in edges:
         within(1.0 - (time.monotonic() - changed_at), lambda e=edge: check(e, member).status != 200)
-        assert check(edge, member).status == status
+        within(PATIENCE, lambda e=edge: check(e, member).status == status)
 
 
 def test_edges_follow_without_valkey(settings, kratos, member, change):
@@ -243,17 +257,17 @@ def test_edges_follow_without_valkey(settings, kratos, member, change):
         warm(edge, kratos, member)
         change(lambda session: _end(session, member))
 
-        within(1.0, lambda: check(edge, member).status == 401)
+        refused_within_a_second(edge, member, 401)
 
 
 def test_a_released_session_is_good_again(edge, kratos, member, change):
     warm(edge, kratos, member)
     change(lambda session: _hold(session, member))
-    within(1.0, lambda: check(edge, member).status == 403)
+    refused_within_a_second(edge, member, 403)
 
     change(lambda session: member_sessions.release(session, session_id(member)))
 
-    within(1.0, lambda: check(edge, member).status == 200)
+    within(PATIENCE, lambda: check(edge, member).status == 200)
 
 
 def test_what_moved_while_it_was_asked_about_is_not_remembered(edge, kratos, member, change):
@@ -261,7 +275,7 @@ def test_what_moved_while_it_was_asked_about_is_not_remembered(edge, kratos, mem
     with ThreadPoolExecutor(1) as pool:
         # Kratos has read what it will answer, and takes longer than the edge to hear of a move.
         early = pool.submit(check, edge, member)
-        within(3, lambda: member in kratos.asked)
+        within(PATIENCE, lambda: member in kratos.asked)
         kratos.changed[member] = {"identity": {"id": member, "traits": {"email": "new"}}}
         change(lambda session: epochs.move(session, UUID(member)))
         assert early.result().json()["identity"]["traits"] == {}
@@ -273,12 +287,16 @@ def test_what_moved_while_it_was_asked_about_is_not_remembered(edge, kratos, mem
 
 
 def test_an_answer_is_not_used_beyond_the_end_of_its_session(edge, kratos, member):
-    ends = now() + timedelta(seconds=1.5)
-    kratos.changed[member] = {"expires_at": ends.isoformat()}
-    warm(edge, kratos, member)
+    # Longer each time: on a slow machine one may end before it is remembered.
+    for seconds in (1.5, 8, 30):
+        ends = now() + timedelta(seconds=seconds)
+        kratos.changed[member] = {"expires_at": ends.isoformat()}
+        is_warm = [remembered(edge, kratos, member) for _ in range(3)]
+        if is_warm[-1] and now() < ends:
+            break
     kratos.changed[member]["gone"] = True
 
-    within(2.5, lambda: check(edge, member).status == 401)
+    within((ends - now()).total_seconds() + 0.1, lambda: check(edge, member).status == 401)
     assert now() >= ends - timedelta(seconds=0.1)
 
 
@@ -288,7 +306,7 @@ def test_what_is_changed_past_us_is_found_after_a_while(settings, kratos, member
         warm(edge, kratos, member)
         kratos.changed[member] = {"gone": True}
 
-        within(2.0, lambda: check(edge, member).status == 401)
+        within(1.1, lambda: check(edge, member).status == 401)
 
 
 def test_only_so_many_sessions_are_remembered(settings, kratos, server):
@@ -316,7 +334,7 @@ def test_uses_are_counted_in_batches(edge, kratos, member, server):
                 (session_id(member),),
             ).fetchone()
 
-        within(4, lambda: count()[0] >= 11)
+        within(PATIENCE, lambda: count()[0] >= 11)
         assert count()[1] >= before
 
 
@@ -328,12 +346,12 @@ def test_nothing_is_answered_from_memory_while_postgresql_is_silent(edges, krato
     try:
         for edge in edges:
             within(
-                1.5 - (time.monotonic() - paused_at), lambda e=edge: check(e, member).status == 503
+                1.1 - (time.monotonic() - paused_at), lambda e=edge: check(e, member).status == 503
             )
     finally:
         server.go_on()
     for edge in edges:
-        within(5, lambda e=edge: check(e, member).status == 200)
+        within(PATIENCE, lambda e=edge: check(e, member).status == 200)
 
 
 def test_an_end_that_nobody_could_tell_is_known_before_memory_counts_again(
@@ -343,13 +361,13 @@ def test_an_end_that_nobody_could_tell_is_known_before_memory_counts_again(
         warm(edge, kratos, member)
         server.pause()
         try:
-            within(2, lambda: check(edge, member).status == 503)
+            within(PATIENCE, lambda: check(edge, member).status == 503)
         finally:
             server.go_on()
         change(lambda session: _end(session, member))
 
         # The edge may have heard that all was as before just before the change.
-        within(1, lambda: check(edge, member).status == 401)
+        refused_within_a_second(edge, member, 401)
 
 
 def test_a_row_that_is_behind_kratos_catches_up(edge, kratos, member, server):
@@ -378,7 +396,7 @@ def test_a_row_that_is_behind_kratos_catches_up(edge, kratos, member, server):
             statement = "select expires_at, ended_at from member_sessions where session_id = %s"
             return connection.execute(statement, (session_id(member),)).fetchone()
 
-        within(2, lambda: row() == (ends, None))
+        within(PATIENCE, lambda: row() == (ends, None))
 
 
 # Rules that settings bring
@@ -400,7 +418,7 @@ def test_a_role_may_need_a_second_factor(settings, kratos, server, change):
 
         kratos.changed[admin] = {"authenticator_assurance_level": "aal2"}
         change(lambda session: epochs.move(session, UUID(admin)))
-        within(1.0, lambda: check(edge, admin).status == 200)
+        within(PATIENCE, lambda: check(edge, admin).status == 200)
 
 
 def test_a_session_left_alone_too_long_ends_at_kratos_too(settings, kratos, member, server):

@@ -18,7 +18,7 @@ from integration.ory.kratos import Kratos
 from integration.services import make_services
 from integration.tasks.deliver import deliver
 from tests.edge_postgres import Server
-from tests.edge_stage import ask, edge_running, settings_for, upstream_running
+from tests.edge_stage import PATIENCE, ask, edge_running, settings_for, upstream_running
 from tests.session_upstream import Sessions, new_member, session_id
 
 CALLBACK = "/self-service/methods/oidc/callback/generic"
@@ -125,7 +125,7 @@ def test_a_logout_that_cannot_be_written_is_not_confirmed_and_written_later(
     assert answer.status == 503
     # Kratos ended it: nobody is told otherwise from memory.
     assert checked.status == 401
-    assert within(10, lambda: row(server, member)["end_reason"]) == "logout"
+    assert within(PATIENCE, lambda: row(server, member)["end_reason"]) == "logout"
 
 
 def log_out(edge: int, member: str) -> int:
@@ -201,7 +201,7 @@ def test_a_login_does_not_wait_for_postgresql(edge, kratos, member, server):
         server.go_on()
 
     assert answer.status == 200
-    within(10, lambda: _is_good(edge, member))
+    within(PATIENCE, lambda: _is_good(edge, member))
     assert row(server, member)["methods"] == ["oidc"]
 
 

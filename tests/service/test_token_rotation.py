@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import text
 
 from integration.db import token_families
+from integration.tokens import holders, refresh_tokens
 from integration.tokens import refresh as refreshing
-from integration.tokens import refresh_tokens
 from integration.tokens.clients import Client
 from integration.tokens.issuing import Tokens
 from tests.token_stage import OWNER, ring_of, somebody
@@ -84,11 +84,10 @@ def is_rotated(services, who):
         now=now,
         expires_at=now + timedelta(days=7),
         unused_since=now - timedelta(minutes=1),
-        begun_after=now - settings.session_max_age,
-        used_after=now - settings.idle_after,
-        second_factor_roles=list(settings.second_factor_roles),
     )
-    _, rotated = token_families.refresh(services.statements, rotation)
+    _, rotated = token_families.refresh(
+        services.statements, rotation, holders.bounds(settings, now)
+    )
     return rotated
 
 

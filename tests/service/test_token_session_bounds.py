@@ -1,9 +1,12 @@
 """Tokens and the session they hang on: its greatest age, its idle timeout, its use."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 
 import jwt
+import psycopg
 import pytest
 from fastapi.testclient import TestClient
 
@@ -112,23 +115,30 @@ def test_a_use_is_written_once_a_minute(services, clock):
     assert counts == [counts[0], counts[0] + 1, counts[0] + 1, counts[0] + 2]
 
 
-def test_a_session_that_ends_between_reading_and_writing_gets_no_tokens(services, clock):
+def test_a_session_that_ends_while_tokens_are_made_gets_none(services, clock, database_url):
     """The row that was read is not the row that is written to."""
     ring, identity_id = ring_of(services), new_member(services)
     seen = kratos_session(services, identity_id)
     tokens_of(services, ring, seen)
+    with ThreadPoolExecutor(1) as pool:
+        with services.transaction() as session:
+            member_sessions.end(session, seen.id, reason="logout", now=clock())
+            session.flush()
+            making = pool.submit(tokens_of, services, ring, seen)
+            await_waiting(database_url)
+        with pytest.raises(UnauthenticatedError):
+            making.result()
 
-    class Ending:
-        """Ends the session once it was read."""
 
-        def read(self, *args):
-            row = services.statements.read(*args)
-            with services.transaction() as session:
-                member_sessions.end(session, seen.id, reason="logout", now=clock())
-            return row
-
-        def __getattr__(self, name):
-            return getattr(services.statements, name)
-
-    with pytest.raises(UnauthenticatedError):
-        tokens_of(replace(services, statements=Ending()), ring, seen)
+def await_waiting(database_url):
+    """Return once somebody waits for a row that another transaction holds."""
+    statement = (
+        "select from pg_stat_activity"
+        " where datname = current_database() and wait_event_type = 'Lock'"
+    )
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        for _ in range(3000):
+            if connection.execute(statement).rowcount:
+                return
+            time.sleep(0.01)
+    pytest.fail("nobody waits")

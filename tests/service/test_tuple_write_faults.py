@@ -13,13 +13,12 @@ import pytest
 from integration.errors import UpstreamUnavailableError
 from integration.ory.keto import Keto
 from policies.authority import platform_tuple
-from tests.edge_stage import edge_running
 from tests.service.conftest import CLOSED
 from tests.tuple_stage import (
     PATH,
     Stage,
+    another_edge,
     channel_owner,
-    client,
     code_of,
     listed,
     stage_running,
@@ -73,16 +72,6 @@ def write_port(*answers: tuple[int, object]) -> Iterator[tuple[str, list[bytes]]
         server.shutdown()
         thread.join()
         server.server_close()
-
-
-@contextmanager
-def another_edge(stage: Stage, **changes: object) -> Iterator[httpx.Client]:
-    settings = stage.services.settings.model_copy(update=changes)
-    with (
-        edge_running(settings) as port,
-        client(stage.services, port, "permissions:write") as made,
-    ):
-        yield made
 
 
 def insert(item: dict[str, object]) -> list[dict[str, object]]:

@@ -23,6 +23,7 @@ from policies.tuple_writes import MAX_OPERATIONS
 from tests.tuple_stage import (
     PATH,
     Stage,
+    another_edge,
     channel_owner,
     code_of,
     edge_of,
@@ -825,11 +826,10 @@ def test_writers_at_once_neither_deadlock_nor_write_twice(stage):
 def test_the_edge_waits_for_a_writer_elsewhere_but_not_for_ever(stage):
     item = channel_owner()
     with (
+        another_edge(stage, database_timeout=timedelta(seconds=1)) as edge,
         locks.tuple_lock(stage.services.engine, timeout=timedelta(seconds=5)),
-        ThreadPoolExecutor(1) as pool,
     ):
-        waiting = pool.submit(stage.put, item)
-        refused = waiting.result(20)
+        refused = edge.put(PATH, json=item)
         assert (refused.status_code, code_of(refused)) == (503, "busy")
         assert refused.headers["retry-after"] == "1"
         assert listed(stage, item) == []
@@ -845,7 +845,7 @@ def test_our_own_writes_take_their_turn_too(stage):
             while stage.role_of(somebody) != "creator":
                 time.sleep(0.02)
             assert stage.relations_of(somebody) == {"active", "users"}
-        assert waiting.result(20).status_code == 201
+        assert waiting.result(60).status_code == 201
 
     assert stage.relations_of(somebody) == {"active", "creators"}
 

@@ -32,14 +32,19 @@ from tests.token_caller import Caller
 JSON = {"accept": "application/json"}
 
 
-def eventually(probe: Callable[[], Any], *, seconds: float = 30) -> Any:
-    """Return the first true answer of `probe`, or fail after `seconds`."""
+def eventually(probe: Callable[[], Any], *, seconds: float = 60) -> Any:
+    """Return the first true answer of `probe`, or fail after `seconds`.
+
+    It fails by what was asked after that time: a slow machine may answer late what it was asked
+    in time.
+    """
     deadline = time.monotonic() + seconds
     while True:
+        asked_at = time.monotonic()
         answer = probe()
         if answer:
             return answer
-        if time.monotonic() > deadline:
+        if asked_at > deadline:
             pytest.fail(f"did not come true within {seconds} s; last answer: {answer!r}")
         time.sleep(0.1)
 
@@ -82,7 +87,9 @@ class Person:
 
     def mails(self) -> list[dict[str, str]]:
         """Return this person's mails, oldest first."""
-        answer = httpx.get(self.stack.facts["mailbox_url"], params={"to": self.email}, headers=JSON)
+        answer = httpx.get(
+            self.stack.facts["mailbox_url"], params={"to": self.email}, headers=JSON, timeout=30
+        )
         answer.raise_for_status()
         return answer.json()["items"]
 
@@ -121,12 +128,14 @@ class Person:
         return answer.session_token
 
     def me(self, token: str) -> httpx.Response:
-        return httpx.get(f"{self.stack.edge_url}/api/me", headers={"X-Session-Token": token})
+        return httpx.get(
+            f"{self.stack.edge_url}/api/me", headers={"X-Session-Token": token}, timeout=30
+        )
 
     def flow(self) -> dict[str, Any]:
         """Return how far the registration got."""
         path = f"/api/flows/{self.registration_flow_id}"
-        answer = httpx.get(self.stack.edge_url + path)
+        answer = httpx.get(self.stack.edge_url + path, timeout=30)
         answer.raise_for_status()
         return answer.json()
 

@@ -39,11 +39,15 @@ class Account:
         """Have the provider say this from now on; None: say nothing of it."""
         self.claims.update(claims)
         said = {name: value for name, value in self.claims.items() if value is not None}
-        httpx.put(f"{self.provider_url}/people/{self.subject}", json=said).raise_for_status()
+        httpx.put(
+            f"{self.provider_url}/people/{self.subject}", json=said, timeout=30
+        ).raise_for_status()
 
     def consent(self, address: str, **query: str) -> str:
         """Say yes at the provider's page; return where it sends the browser back to."""
-        answer = httpx.get(f"{address}&{urlencode({'login_hint': self.subject, **query})}")
+        answer = httpx.get(
+            f"{address}&{urlencode({'login_hint': self.subject, **query})}", timeout=30
+        )
         assert answer.status_code == 303, answer.text
         return answer.headers["location"]
 

@@ -28,12 +28,15 @@ def token(person) -> str:
 def test_a_settings_submit_by_get_changes_nothing(stack, person, token):
     """Kratos itself takes it: a link could change a password."""
     headers = {"X-Session-Token": token}
-    flow = httpx.get(f"{stack.edge_url}/self-service/settings/api", headers=headers).json()
+    flow = httpx.get(
+        f"{stack.edge_url}/self-service/settings/api", headers=headers, timeout=30
+    ).json()
 
     answer = httpx.get(
         f"{stack.edge_url}/self-service/settings",
         params={"flow": flow["id"], "method": "password", "password": "Quite-Another-1"},
         headers=headers,
+        timeout=30,
     )
 
     assert answer.status_code == 400
@@ -74,7 +77,7 @@ def test_what_a_client_says_of_its_address_is_believed_by_nobody(stack, person):
     person.verify()
     lies = dict.fromkeys(CLAIMS, "203.0.113.7")
     lies |= {"X-Forwarded-Host": "evil.example", "Forwarded": "for=203.0.113.7"}
-    with httpx.Client(base_url=stack.edge_url, headers=lies) as client:
+    with httpx.Client(base_url=stack.edge_url, headers=lies, timeout=30) as client:
         flow = client.get("/self-service/login/api").json()
         body = {
             "method": "password",
@@ -91,12 +94,13 @@ def test_what_a_client_says_of_its_address_is_believed_by_nobody(stack, person):
 
 
 def test_a_body_of_ten_megabytes_is_refused(stack):
-    flow = httpx.get(f"{stack.edge_url}/self-service/registration/api").json()
+    flow = httpx.get(f"{stack.edge_url}/self-service/registration/api", timeout=30).json()
     answer = httpx.post(
         f"{stack.edge_url}/self-service/registration",
         params={"flow": flow["id"]},
         content=b"{" + b" " * 10_000_000 + b"}",
         headers={"content-type": "application/json"},
+        timeout=30,
     )
     assert answer.status_code == 413
     assert answer.json()["error"]["code"] == 413
@@ -112,19 +116,20 @@ def test_a_body_of_ten_megabytes_is_refused(stack):
     ],
 )
 def test_a_body_that_can_be_read_in_two_ways_or_none_is_refused(stack, body, code):
-    flow = httpx.get(f"{stack.edge_url}/self-service/registration/api").json()
+    flow = httpx.get(f"{stack.edge_url}/self-service/registration/api", timeout=30).json()
     answer = httpx.post(
         f"{stack.edge_url}/self-service/registration",
         params={"flow": flow["id"]},
         content=body,
         headers={"content-type": "application/json"},
+        timeout=30,
     )
     assert answer.status_code == 400
     assert answer.json()["type"] == f"urn:kleis:problem:{code}"
 
 
 def test_an_email_with_control_characters_is_refused(person, stack):
-    flow = httpx.get(f"{stack.edge_url}/self-service/registration/api").json()
+    flow = httpx.get(f"{stack.edge_url}/self-service/registration/api", timeout=30).json()
     answer = httpx.post(
         f"{stack.edge_url}/self-service/registration",
         params={"flow": flow["id"]},
@@ -133,6 +138,7 @@ def test_an_email_with_control_characters_is_refused(person, stack):
             "password": person.password,
             "traits": {"email": "ada@example.test\r\nBcc: x@example.test", "username": "adaada"},
         },
+        timeout=30,
     )
     assert answer.status_code == 400
     assert "ui" in answer.json()
@@ -150,7 +156,7 @@ def test_an_email_with_control_characters_is_refused(person, stack):
 )
 def test_admin_paths_are_closed_without_a_key(stack, credentials):
     for path in ("/admin/identities", "/admin/relation-tuples", "/namespaces", "/admin/sessions"):
-        answer = httpx.get(stack.edge_url + path, headers=credentials)
+        answer = httpx.get(stack.edge_url + path, headers=credentials, timeout=30)
         assert answer.status_code in {401, 405}, path
 
 
@@ -159,7 +165,7 @@ def test_a_key_opens_only_what_its_scopes_say(stack):
     assert made.returncode == 0, made.stderr
     headers = {"Authorization": f"Bearer {made.stdout.strip()}"}
 
-    with httpx.Client(base_url=stack.edge_url, headers=headers) as reader:
+    with httpx.Client(base_url=stack.edge_url, headers=headers, timeout=30) as reader:
         assert reader.get("/admin/identities").status_code == 200
         assert reader.post("/admin/identities", json={}).status_code == 403
         assert reader.get("/namespaces").status_code == 403

@@ -1,5 +1,6 @@
 """An admin's unmodified SDK changes identities: our tables are true to it before it is answered."""
 
+import itertools
 import json
 import secrets
 from collections.abc import Iterator
@@ -266,22 +267,25 @@ def test_settings_submits_in_flight_do_not_undo_a_disable(
     with httpx.Client(base_url=stack.edge_url, headers=token, timeout=30) as client:
         flow = client.get("/self-service/settings/api").json()["id"]
 
-        def submit(number: int) -> int:
+        def submit_until_out(number: int) -> None:
             traits = {"email": member.email, "username": member.username}
-            answer = client.post(
-                f"/self-service/settings?flow={flow}",
-                json={"method": "profile", "traits": {**traits, "first_name": f"A{number}"}},
-            )
-            return answer.status_code
+            for turn in itertools.count():
+                name = {"first_name": f"A{number}-{turn}"}
+                answer = client.post(
+                    f"/self-service/settings?flow={flow}",
+                    json={"method": "profile", "traits": {**traits, **name}},
+                )
+                if answer.status_code == 401:
+                    return
 
         with ThreadPoolExecutor(6) as pool:
-            submits = [pool.submit(submit, number) for number in range(12)]
+            submits = [pool.submit(submit_until_out, number) for number in range(6)]
             set_state(identities, member.identity_id, "inactive")
-            ended = [submit.result() for submit in submits]
+            for submit in submits:
+                submit.result(60)
 
     assert identities.get_identity(member.identity_id).state == "inactive"
     assert status_of(database, member.identity_id)[0] == "suspended"
-    assert 401 in ended
 
 
 def test_another_spelling_of_an_id_is_not_written_to(admin, member, database):

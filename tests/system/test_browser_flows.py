@@ -114,7 +114,7 @@ def test_progress_is_shown_to_the_browser_that_has_the_cookie_and_to_no_other(
 
     assert browser.get(path).json()["state"] == "waiting"
     assert "Path=/api/flows" in answer.headers["set-cookie"]
-    assert httpx.get(stack.edge_url + path).status_code == 404
+    assert httpx.get(stack.edge_url + path, timeout=30).status_code == 404
     assert admin.get(path).json()["state"] == "waiting"
 
 
@@ -122,7 +122,10 @@ def test_a_forged_ticket_shows_nothing(browser, person, stack):
     register(browser, person)
     flow_id = person.registration_flow_id
     forged = {"cookie": f"kleis_flow={flow_id}.{'0' * 64}"}
-    assert httpx.get(f"{stack.edge_url}/api/flows/{flow_id}", headers=forged).status_code == 404
+    assert (
+        httpx.get(f"{stack.edge_url}/api/flows/{flow_id}", headers=forged, timeout=30).status_code
+        == 404
+    )
 
 
 def test_a_page_is_where_kratos_sends_people(browser, stack):

@@ -51,10 +51,11 @@ class Registrant:
         self.stack = stack
         self.name = secrets.token_hex(5)
         self.email = f"{self.name}@example.test"
-        self.http = httpx.Client(base_url=stack.edge_url, timeout=20, headers=JSON)
-        self.deadline = time.monotonic() + 240
+        self.http = httpx.Client(base_url=stack.edge_url, timeout=30, headers=JSON)
+        self.deadline = 0.0
 
     def live(self) -> None:
+        self.deadline = time.monotonic() + 240
         with self.http:
             self._until(self._register)
             self._until(self._verify)
@@ -89,7 +90,7 @@ class Registrant:
         self.http.post(
             "/self-service/verification", **there, json={"method": "code", "email": self.email}
         ).raise_for_status()
-        patience = time.monotonic() + 20
+        patience = time.monotonic() + 30
         while len(codes := self._codes()) <= before:
             if time.monotonic() > patience:
                 return False
@@ -152,12 +153,12 @@ def kill_at_random(stack: PrivateStack, chance: random.Random) -> None:
             old = stack.kill(name)
         except (ProcessLookupError, KeyError, ValueError):
             continue
-        stack.await_restart(name, old, seconds=30)
+        stack.await_restart(name, old)
 
 
 def await_calm(stack: PrivateStack, registrants: list[Registrant]) -> None:
     """Wait until all parts are there, agree, and have nothing left to do."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 240
     while True:
         doctor = stack.run("doctor", "--json")
         report = json.loads(doctor.stdout) if doctor.stdout.startswith("{") else {}
@@ -174,7 +175,9 @@ def await_calm(stack: PrivateStack, registrants: list[Registrant]) -> None:
 
 def listed(stack: PrivateStack, path: str) -> list[dict]:
     headers = {"Authorization": f"Bearer {stack.facts['admin_api_key']}"}
-    answer = httpx.get(stack.edge_url + path, params={"page_size": 500}, headers=headers)
+    answer = httpx.get(
+        stack.edge_url + path, params={"page_size": 500}, headers=headers, timeout=30
+    )
     answer.raise_for_status()
     return answer.json()
 
@@ -182,7 +185,9 @@ def listed(stack: PrivateStack, path: str) -> list[dict]:
 def tuples_of(stack: PrivateStack) -> list[tuple[str, str]]:
     headers = {"Authorization": f"Bearer {stack.facts['admin_api_key']}"}
     query = {"namespace": "Platform", "page_size": 500}
-    answer = httpx.get(f"{stack.edge_url}/relation-tuples", params=query, headers=headers)
+    answer = httpx.get(
+        f"{stack.edge_url}/relation-tuples", params=query, headers=headers, timeout=30
+    )
     body = answer.json()
     assert not body["next_page_token"]
     return [(item["subject_id"], item["relation"]) for item in body["relation_tuples"]]

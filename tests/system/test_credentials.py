@@ -86,11 +86,13 @@ def test_everything_of_the_members_own_has_a_clear_answer_for_an_access_token_al
     alone, found = bearer(ada), []
     for method, path, body, _, _ in ALONE:
         address = path.format(session_id=NOBODY, elevation_id=NOBODY)
-        answer = httpx.request(method, stack.edge_url + address, headers=alone, json=body)
+        answer = httpx.request(
+            method, stack.edge_url + address, headers=alone, json=body, timeout=30
+        )
         found.append((method, path, body, answer.status_code, code_of(answer)))
     assert found == ALONE
 
-    document = httpx.get(f"{stack.edge_url}/api/openapi.json").json()["paths"]
+    document = httpx.get(f"{stack.edge_url}/api/openapi.json", timeout=30).json()["paths"]
     named = {(method, path) for method, path, *_ in ALONE}
     offered = {
         (method.upper(), path)
@@ -102,7 +104,7 @@ def test_everything_of_the_members_own_has_a_clear_answer_for_an_access_token_al
 
 
 def test_an_access_token_gives_no_tokens_and_says_what_is_missing(stack, ada):
-    answer = httpx.post(f"{stack.edge_url}/api/tokens", headers=bearer(ada))
+    answer = httpx.post(f"{stack.edge_url}/api/tokens", headers=bearer(ada), timeout=30)
     assert (answer.status_code, code_of(answer)) == (403, "session_required")
 
 
@@ -123,10 +125,10 @@ def test_credentials_of_two_members_are_refused(stack, ada, eve, clients, path):
     assert browser.log_in().status_code == 200
     cookie = {"Cookie": f"ory_kratos_session={browser.http.cookies['ory_kratos_session']}"}
     for other in (bearer(eve), {"X-Session-Token": eve.token}):
-        answer = httpx.get(stack.edge_url + path, headers=cookie | other)
+        answer = httpx.get(stack.edge_url + path, headers=cookie | other, timeout=30)
         assert (answer.status_code, code_of(answer)) == (400, "credentials_conflict")
     if path == "/api/me":
-        answer = httpx.get(stack.edge_url + path, headers=cookie | bearer(ada))
+        answer = httpx.get(stack.edge_url + path, headers=cookie | bearer(ada), timeout=30)
         assert answer.status_code == 200
 
 
@@ -150,7 +152,7 @@ def test_kratos_own_order_of_credentials_is_the_documented_one(stack, ada, eve, 
     cookie = {"Cookie": f"ory_kratos_session={browser.http.cookies['ory_kratos_session']}"}
 
     def whose(headers: dict[str, str]) -> str:
-        answer = httpx.get(stack.edge_url + WHOAMI, headers=headers)
+        answer = httpx.get(stack.edge_url + WHOAMI, headers=headers, timeout=30)
         assert answer.status_code == 200
         return str(answer.json()["identity"]["id"])
 

@@ -75,7 +75,9 @@ def test_the_six_steps_can_be_followed(person):
 
 
 def test_a_flow_is_shown_to_nobody_who_does_not_know_it(stack):
-    answer = httpx.get(f"{stack.edge_url}/api/flows/{'0' * 8}-0000-4000-8000-{'0' * 12}")
+    answer = httpx.get(
+        f"{stack.edge_url}/api/flows/{'0' * 8}-0000-4000-8000-{'0' * 12}", timeout=30
+    )
     assert answer.status_code == 404
     assert answer.json()["type"] == "urn:kleis:problem:not_found"
 
@@ -192,9 +194,10 @@ def test_keto_is_closed_without_a_key(person, stack):
             "relation": "enter",
             "subject_id": person.identity_id,
         },
+        timeout=30,
     )
     assert answer.status_code == 401
-    assert httpx.get(f"{stack.edge_url}/admin/identities").status_code == 401
+    assert httpx.get(f"{stack.edge_url}/admin/identities", timeout=30).status_code == 401
 
 
 def test_somebody_disabled_with_the_admin_api_is_shut_out_everywhere(

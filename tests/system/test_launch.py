@@ -1,5 +1,6 @@
 """The embedded stack as a whole: how it starts, dies, comes back and ends."""
 
+import contextlib
 import os
 import signal
 import time
@@ -8,7 +9,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.private_stack import PrivateStack, is_alive
+from tests.private_stack import PATIENCE, PrivateStack, is_alive
 
 SERVERS = {"postgres", "valkey", "kratos", "keto", "service", "edge", "worker"}
 
@@ -28,7 +29,7 @@ def running(own: PrivateStack) -> PrivateStack:
     return own
 
 
-def _await_end(pids: list[int], *, seconds: float = 10.0) -> None:
+def _await_end(pids: list[int], *, seconds: float = PATIENCE) -> None:
     deadline = time.monotonic() + seconds
     while left := [pid for pid in pids if is_alive(pid)]:
         assert time.monotonic() < deadline, f"still alive after {seconds:g} s: {left}"
@@ -36,7 +37,10 @@ def _await_end(pids: list[int], *, seconds: float = 10.0) -> None:
 
 
 def _is_ready(stack: PrivateStack) -> bool:
-    return httpx.get(f"{stack.edge_url}/health/ready", timeout=5).status_code == 200
+    try:
+        return httpx.get(f"{stack.edge_url}/health/ready", timeout=30).status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 def test_the_facts_of_a_running_stack_are_complete_and_private(running: PrivateStack) -> None:
@@ -54,7 +58,7 @@ def test_the_facts_of_a_running_stack_are_complete_and_private(running: PrivateS
     assert running.pids().keys() >= SERVERS | {"demo-provider"}
     provider = running.facts["oidc_provider_url"]
     assert provider == f"http://127.0.0.1:{running.environ['KLEIS_PORT_OIDC']}"
-    told = httpx.get(f"{provider}/.well-known/openid-configuration").json()
+    told = httpx.get(f"{provider}/.well-known/openid-configuration", timeout=30).json()
     assert told["issuer"] == provider
     assert [one["role"] for one in running.facts["demo_members"]] == [
         "admin",
@@ -112,7 +116,7 @@ def test_a_process_that_dies_is_named_and_started_again(running: PrivateStack) -
 def test_a_killed_database_comes_back(running: PrivateStack) -> None:
     old = running.kill("postgres")
     running.await_restart("postgres", old)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while not _is_ready(running):
         assert time.monotonic() < deadline
         time.sleep(0.2)
@@ -124,13 +128,22 @@ def test_a_killed_launcher_takes_everything_with_it(running: PrivateStack) -> No
     _await_end(list(pids.values()))
 
 
+def _kill_launcher_and_guard(pids: dict[str, int]) -> None:
+    """Leave neither the time to do something about the other's end."""
+    os.kill(pids["launcher"], signal.SIGSTOP)
+    os.kill(pids["guard"], signal.SIGKILL)
+    os.kill(pids["launcher"], signal.SIGKILL)
+
+
 def test_after_everything_was_killed_the_next_start_recovers(running: PrivateStack) -> None:
     pids = running.pids()
-    # The guard first, or it would be quicker than this test.
-    for name in ("guard", "launcher", *SERVERS):
-        os.kill(pids[name], signal.SIGKILL)
+    _kill_launcher_and_guard(pids)
+    for name in SERVERS:
+        # One that another's end has ended is gone already.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pids[name], signal.SIGKILL)
     assert running.process is not None
-    running.process.wait(timeout=10)
+    running.process.wait(timeout=PATIENCE)
     running.start()
     assert _is_ready(running)
 
@@ -139,8 +152,7 @@ def test_leftovers_of_a_killed_launcher_are_ended_by_the_next_start(
     running: PrivateStack,
 ) -> None:
     pids = running.pids()
-    os.kill(pids.pop("guard"), signal.SIGKILL)
-    os.kill(pids.pop("launcher"), signal.SIGKILL)
+    _kill_launcher_and_guard(pids)
     running.start()
     assert not [name for name, pid in pids.items() if is_alive(pid)]
     assert "left of a killed stack" in running.said()
@@ -151,6 +163,6 @@ def test_down_ends_the_stack_and_says_when_there_is_none(running: PrivateStack) 
     ended = running.run("down")
     assert ended.returncode == 0
     assert "has ended" in ended.stdout
-    _await_end(list(pids.values()), seconds=1)
+    _await_end(list(pids.values()))
     assert not (running.home / "stack.json").exists()
     assert "No stack runs" in running.run("down").stdout

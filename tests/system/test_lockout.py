@@ -15,7 +15,7 @@ import httpx
 import psycopg
 import pytest
 
-from tests.private_stack import KLEIS, free_ports
+from tests.private_stack import KLEIS, PATIENCE, free_ports
 
 JSON = {"accept": "application/json"}
 WRONG = 4000006
@@ -84,19 +84,19 @@ def second_edge(stack) -> Iterator[str]:
     )
     url = f"http://127.0.0.1:{port}"
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE
         while not _answers(url):
             assert time.monotonic() < deadline
             time.sleep(0.1)
         yield url
     finally:
         process.terminate()
-        process.wait(timeout=15)
+        process.wait(timeout=PATIENCE)
 
 
 def _answers(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/health/alive").status_code == 200
+        return httpx.get(f"{url}/health/alive", timeout=30).status_code == 200
     except httpx.TransportError:
         return False
 
@@ -116,7 +116,7 @@ def test_the_sixth_attempt_is_refused_also_with_the_right_password(stack, member
     body = answer.json()
     assert body["type"] == "urn:kleis:problem:too_many_attempts"
     assert body["error"]["code"] == 429
-    assert 1790 <= int(answer.headers["retry-after"]) <= 1800
+    assert 1700 <= int(answer.headers["retry-after"]) <= 1800
     assert answer.headers["ratelimit-policy"] == '"address";q=5;w=900'
     assert answer.headers["ratelimit"].startswith('"address";r=0;t=1')
 
@@ -144,8 +144,9 @@ def test_claimed_addresses_do_not_help_where_no_proxy_is_trusted(stack, member):
     assert Client(stack.edge_url, an_address()).fail(member.email, 1) == [429]
 
 
-def test_two_hundred_guesses_at_once_on_two_edges_let_five_through(stack, second_edge, member):
-    before = _tried(stack, member)
+def test_two_hundred_guesses_at_once_on_two_edges_let_five_through(
+    stack, second_edge, member, eventually
+):
     urls = (stack.edge_url, second_edge)
     flows = [Client(url).flow() for url in urls]
 
@@ -169,15 +170,17 @@ def test_two_hundred_guesses_at_once_on_two_edges_let_five_through(stack, second
     assert statuses == {400: 5, 429: 195}
     waits = {int(wait) for status, wait in answers if status == 429}
     assert all(wait == 1 or 1700 < wait <= 1800 for wait in waits)
-    time.sleep(1)
-    assert _tried(stack, member) - before == 5
+    eventually(lambda: _tried(stack, member) >= 5)
+    assert _tried(stack, member) == 5
 
 
 def _tried(stack, member) -> int:
-    """Return how many wrong passwords Kratos looked at, by the record of attempts."""
+    """Return how many wrong passwords for a member Kratos looked at, by the record of attempts."""
     with psycopg.connect(stack.database_url) as connection:
         row = connection.execute(
-            "SELECT count(*) FROM login_attempts WHERE outcome = 'wrong_credentials'"
+            "SELECT count(*) FROM login_attempts"
+            " WHERE outcome = 'wrong_credentials' AND identity_id = %s",
+            (member.identity_id,),
         ).fetchone()
     return row[0]
 
@@ -343,7 +346,7 @@ def test_codes_are_not_sent_more_often_than_once_a_minute(second_edge, member):
     refused = ask("somebody-else@example.test")
     assert refused.status_code == 429
     assert refused.json()["type"] == "urn:kleis:problem:too_many_requests"
-    assert 50 <= int(refused.headers["retry-after"]) <= 60
+    assert 30 <= int(refused.headers["retry-after"]) <= 60
     elsewhere = Client(second_edge, an_address())
     assert ask(member.email.upper(), elsewhere).status_code == 429
 
@@ -379,7 +382,7 @@ def test_without_valkey_the_same_rule_holds_and_readiness_says_so(stack, member,
     assert "limits" in ready.json()["degraded"]
 
     def is_ready() -> bool:
-        return httpx.get(f"{stack.edge_url}/health/ready").json().get("degraded") == []
+        return httpx.get(f"{stack.edge_url}/health/ready", timeout=30).json().get("degraded") == []
 
     eventually(is_ready)
     assert "limits_degraded" in stack.log("edge")

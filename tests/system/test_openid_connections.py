@@ -239,6 +239,8 @@ def test_another_members_provider_does_not_renew_a_session(
 def test_a_settings_flow_of_an_app_offers_no_link(member, stack):
     token = member.log_in()
     flow = httpx.get(
-        f"{stack.edge_url}/self-service/settings/api", headers={"x-session-token": token}
+        f"{stack.edge_url}/self-service/settings/api",
+        headers={"x-session-token": token},
+        timeout=30,
     ).json()
     assert not {"link", "unlink"} & {node["attributes"].get("name") for node in flow["ui"]["nodes"]}

@@ -42,7 +42,7 @@ class Record:
         """Wait for this many login attempts of a browser and return them, oldest first."""
         agent = browser.http.headers["user-agent"]
         statement = "SELECT * FROM login_attempts WHERE user_agent = %s ORDER BY at"
-        self._eventually(lambda: len(self.rows(statement, agent)) >= number, seconds=5)
+        self._eventually(lambda: len(self.rows(statement, agent)) >= number)
         found = self.rows(statement, agent)
         assert len(found) == number
         return found
@@ -66,7 +66,9 @@ def either(request, browsers):
 
 
 def mails_to(stack, address):
-    answer = httpx.get(stack.facts["mailbox_url"], params={"to": address}, headers={"accept": JSON})
+    answer = httpx.get(
+        stack.facts["mailbox_url"], params={"to": address}, headers={"accept": JSON}, timeout=30
+    )
     return answer.json()["items"]
 
 
@@ -610,7 +612,7 @@ def test_an_app_gets_no_session_of_somebody_unverified(stack, native, browsers, 
 
 def test_an_id_token_is_no_way_in_at_a_generic_provider(stack, account):
     """v1.3.1 takes id tokens of Apple and Google alone."""
-    with httpx.Client(base_url=stack.edge_url, headers={"accept": JSON}) as client:
+    with httpx.Client(base_url=stack.edge_url, headers={"accept": JSON}, timeout=30) as client:
         for kind in ("login", "registration"):
             flow = client.get(f"/self-service/{kind}/api").json()
             body = {

@@ -2,7 +2,6 @@
 
 import re
 import secrets
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -206,13 +205,11 @@ def test_a_change_ends_every_session_within_a_second_and_says_so(
     member.password = fresh()
 
     _, answer = client.change(member.password)
-    answered = time.monotonic()
     assert answer.status_code in (200, 303)
     if client.form != "form":
         assert answer.json()["state"] == "success"
     assert not any(other.is_logged_in() for other in others)
     eventually(lambda: not client.is_logged_in(), seconds=1)
-    assert time.monotonic() - answered < 1
 
     # Whoever logs in anew right away stays logged in when the outbox looks again.
     again = clients("native")
@@ -281,7 +278,7 @@ def kratos_url(stack: Any) -> str:
 
 def test_past_the_edge_no_password_is_taken(stack, person, member, another_person, clients):
     """Kratos itself is private; whoever reaches it all the same changes no password."""
-    with httpx.Client(base_url=kratos_url(stack), headers=JSON) as direct:
+    with httpx.Client(base_url=kratos_url(stack), headers=JSON, timeout=30) as direct:
         for attempt in ("", "&kleis_attempt=" + "0" * 32, "&kleis_attempt=x"):
             flow = direct.get("/self-service/registration/api").json()
             answer = direct.post(
@@ -318,7 +315,7 @@ def test_a_verdict_of_another_flow_or_person_does_not_count(stack, member, clien
     client = clients("native")
     client.log_in(member)
     token = {"x-session-token": client.http.headers["x-session-token"]}
-    with httpx.Client(base_url=kratos_url(stack), headers=JSON | token) as direct:
+    with httpx.Client(base_url=kratos_url(stack), headers=JSON | token, timeout=30) as direct:
         flow = direct.get("/self-service/settings/api").json()
         answer = direct.post(
             f"/self-service/settings?flow={flow['id']}&kleis_attempt={'1' * 32}",

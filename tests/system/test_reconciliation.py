@@ -12,19 +12,31 @@ from tests.session_clients import Native, enroll_totp, totp
 
 
 @pytest.fixture
-def member(person, permissions, eventually):
+def member(stack, person, permissions, eventually):
     person.register()
     person.verify()
     eventually(lambda: may_enter(permissions, person))
     eventually(lambda: len(person.mails()) == 2)
+    # Who has something under way is left alone.
+    eventually(lambda: not is_under_way(stack, person))
     return person
+
+
+def is_under_way(stack, person):
+    with psycopg.connect(stack.database_url) as connection:
+        [found] = connection.execute(
+            "select exists (select from outbox where identity_id = %s and done_at is null"
+            " and lane <> 'event')",
+            (UUID(person.identity_id),),
+        ).fetchone()
+    return found
 
 
 @pytest.fixture
 def keto(stack) -> Iterator[httpx.Client]:
     """Keto's write port, past the edge, which would change the member instead."""
     port = stack.environ["KLEIS_PORT_KETO_WRITE"]
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as client:
         yield client
 
 
@@ -33,7 +45,7 @@ def keto_lets_enter(stack, person):
     port = stack.environ["KLEIS_PORT_KETO_READ"]
     asked = relation_tuple(person, "enter")
     path = f"http://127.0.0.1:{port}/relation-tuples/check/openapi"
-    return httpx.get(path, params=asked, trust_env=False).json()["allowed"]
+    return httpx.get(path, params=asked, trust_env=False, timeout=30).json()["allowed"]
 
 
 def may_enter(permissions, person):
@@ -169,7 +181,7 @@ def test_a_second_factor_that_is_gone_is_not_asked_for_any_more(stack, member):
     enroll_totp(app)
     port = stack.environ["KLEIS_PORT_KRATOS_ADMIN"]
     path = f"/admin/identities/{member.identity_id}/credentials/totp"
-    removed = httpx.delete(f"http://127.0.0.1:{port}{path}", trust_env=False)
+    removed = httpx.delete(f"http://127.0.0.1:{port}{path}", trust_env=False, timeout=30)
     assert removed.status_code == 204
     fresh = Native(stack, member)
     fresh.log_in()

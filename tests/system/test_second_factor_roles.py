@@ -162,9 +162,9 @@ def test_a_session_of_before_the_role_needs_one_at_once(person, admin, clients, 
     path = f"/api/admin/members/{person.identity_id}/role"
     admin.put(path, json={**REASON, "role": "moderator"}).raise_for_status()
 
-    eventually(lambda: client.whoami() == 403, seconds=2)
+    eventually(lambda: client.whoami() == 403)
     admin.put(path, json={**REASON, "role": "user"}).raise_for_status()
-    eventually(lambda: client.whoami() == 200, seconds=2)
+    eventually(lambda: client.whoami() == 200)
 
 
 def test_one_call_logins_and_tokens_wait_for_it_too(stack, boss, clients, eventually):

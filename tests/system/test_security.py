@@ -11,7 +11,7 @@ JSON = {"accept": "application/json"}
 
 
 def register(stack, **traits) -> httpx.Response:
-    flow = httpx.get(f"{stack.edge_url}/self-service/registration/api").json()
+    flow = httpx.get(f"{stack.edge_url}/self-service/registration/api", timeout=30).json()
     return httpx.post(
         f"{stack.edge_url}/self-service/registration",
         params={"flow": flow["id"]},
@@ -22,7 +22,9 @@ def register(stack, **traits) -> httpx.Response:
 
 def change(stack, token, **traits) -> httpx.Response:
     headers = {"X-Session-Token": token}
-    flow = httpx.get(f"{stack.edge_url}/self-service/settings/api", headers=headers).json()
+    flow = httpx.get(
+        f"{stack.edge_url}/self-service/settings/api", headers=headers, timeout=30
+    ).json()
     return httpx.post(
         f"{stack.edge_url}/self-service/settings",
         params={"flow": flow["id"]},
@@ -69,7 +71,7 @@ def test_an_address_is_kept_from_its_owner_by_nobody(
     told = "could not be changed"
     eventually(lambda: [mail for mail in person.mails() if told in mail["subject"]])
     headers = {"X-Session-Token": token}
-    view = httpx.get(f"{stack.edge_url}/api/me/email", headers=headers).json()
+    view = httpx.get(f"{stack.edge_url}/api/me/email", headers=headers, timeout=30).json()
     assert view["pending"] is None
 
 
@@ -110,7 +112,7 @@ def test_odd_metadata_neither_shuts_a_member_out_nor_stops_the_reconciler(
     assert admin.patch(path, json=odd).status_code == 400
 
     past_the_edge = f"http://127.0.0.1:{stack.environ['KLEIS_PORT_KRATOS_ADMIN']}{path}"
-    assert httpx.patch(past_the_edge, json=odd).status_code == 200
+    assert httpx.patch(past_the_edge, json=odd, timeout=30).status_code == 200
 
     assert person.me(token).status_code == 200
     stack.run("doctor", "--repair")
@@ -125,7 +127,7 @@ def test_a_key_that_may_read_cannot_become_a_member(stack, person, token):
     made = stack.run("key", "create", "--scope", "identities:read", "--name", "reader")
     headers = {"Authorization": f"Bearer {made.stdout.strip()}"}
 
-    with httpx.Client(base_url=stack.edge_url, headers=headers) as reader:
+    with httpx.Client(base_url=stack.edge_url, headers=headers, timeout=30) as reader:
         path = f"/admin/identities/{person.identity_id}"
         assert reader.get(path).status_code == 200
         for credential in ("password", "totp", "oidc", "lookup_secret"):

@@ -41,7 +41,7 @@ def client(request, clients, member) -> Any:
 def held(client: Any, stack: Any, eventually: Any, reason: str = "risk") -> None:
     """Hold the client's session, and wait until the edge has heard of it."""
     hold(stack, client.session["id"], reason)
-    eventually(lambda: client.whoami() == 403, seconds=1)
+    eventually(lambda: client.whoami() == 403)
 
 
 def kind_of(client: Any) -> str:
@@ -159,7 +159,7 @@ def test_an_unmodified_sdk_gets_through(member, stack, eventually):
         token = member.log_in()
         session = front.to_session(x_session_token=token)
         hold(stack, session.id)
-        refused = eventually(lambda: refusal_of(front, token), seconds=1)
+        refused = eventually(lambda: refusal_of(front, token))
         assert "session_aal2_required" in refused.body
 
         flow = front.create_native_login_flow(aal="aal2", x_session_token=token)

@@ -70,8 +70,8 @@ def test_somebody_registers_verifies_and_logs_in_with_four_calls(app, person):
 
 
 def test_services_verify_a_token_with_the_published_keys_alone(stack, logged_in):
-    where = httpx.get(f"{stack.edge_url}/.well-known/kleis").json()
-    answer = httpx.get(where["jwks"])
+    where = httpx.get(f"{stack.edge_url}/.well-known/kleis", timeout=30).json()
+    answer = httpx.get(where["jwks"], timeout=30)
     assert answer.headers["cache-control"] == "public, max-age=300"
     keys = jwt.PyJWKSet.from_dict(answer.json())
     token = logged_in["tokens"]["access_token"]
@@ -228,6 +228,7 @@ def test_a_stolen_token_ends_the_kratos_session_and_the_owner_gets_a_mail(app, m
         f"{app.http.base_url}/api/tokens/refresh",
         json={"refresh_token": stolen},
         headers={"User-Agent": "Thief/1.0"},
+        timeout=30,
     )
     assert thief.status_code == 200
     assert code_of(app.refresh(stolen)) == "refresh_token_reused"
@@ -266,16 +267,16 @@ def another_service(stack: Any) -> Iterator[tuple[str, subprocess.Popen[bytes]]]
     )
     url = f"http://127.0.0.1:{service}"
     try:
-        eventually(lambda: _answers(url), seconds=60)
+        eventually(lambda: _answers(url))
         yield url, process
     finally:
         process.kill()
-        process.wait(timeout=15)
+        process.wait(timeout=60)
 
 
 def _answers(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/health/alive").status_code == 200
+        return httpx.get(f"{url}/health/alive", timeout=30).status_code == 200
     except httpx.TransportError:
         return False
 
@@ -333,20 +334,20 @@ def test_who_waits_at_the_edge_hears_of_a_logout(stack, app, logged_in):
         headers = {"If-None-Match": version}
         waits = pool.submit(app.http.get, path, params={"wait": 20}, headers=headers)
         body = {"token": logged_in["tokens"]["refresh_token"]}
-        httpx.post(f"{stack.edge_url}/api/tokens/revoke", json=body).raise_for_status()
+        httpx.post(f"{stack.edge_url}/api/tokens/revoke", json=body, timeout=30).raise_for_status()
         answer = waits.result()
     assert answer.status_code == 200
     assert logged_in["session"]["id"] in {each["sid"] for each in answer.json()["revoked"]}
 
 
 def test_an_operator_rotates_the_key_and_nobody_notices(stack, app, logged_in):
-    before = httpx.get(f"{stack.edge_url}/.well-known/jwks.json").json()["keys"]
+    before = httpx.get(f"{stack.edge_url}/.well-known/jwks.json", timeout=30).json()["keys"]
     done = stack.run("key", "rotate-signing")
     assert done.returncode == 0, done.stderr
     assert "signs from" in done.stdout
 
     def shown():
-        keys = httpx.get(f"{stack.edge_url}/.well-known/jwks.json").json()["keys"]
+        keys = httpx.get(f"{stack.edge_url}/.well-known/jwks.json", timeout=30).json()["keys"]
         return len(keys) == len(before) + 1
 
     eventually(shown)

@@ -29,6 +29,8 @@ from ory_client import (
 from ory_client.exceptions import ApiException
 from pydantic import ValidationError
 
+from tests.private_stack import PATIENCE
+
 # The headers that matter to a client.
 HEADERS = (
     "cache-control",
@@ -215,7 +217,7 @@ def new_person(way: Way, admin: IdentityApi) -> None:
     )
     way.identity_id = str(made.id)
     # The worker tells Kratos the status; until then the two ways would be in different states.
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + PATIENCE
     while (admin.get_identity(way.identity_id).metadata_public or {}).get("status") != "active":
         assert time.monotonic() < deadline, "Kratos was not told that the member is active"
         time.sleep(0.05)

@@ -74,7 +74,7 @@ def test_who_gives_up_takes_no_slot_with_it(when):
             await asyncio.wait([first])
             second.cancel()
         await asyncio.gather(first, second, return_exceptions=True)
-        async with asyncio.timeout(5), slots.held("third"):
+        async with asyncio.timeout(30), slots.held("third"):
             pass
 
     asyncio.run(run())

@@ -24,7 +24,7 @@ def shell(name: str, script: str) -> Program:
     return Program(name=name, argv=["/bin/sh", "-c", script], environ=ENVIRON)
 
 
-def await_true(condition: Callable[[], object], *, seconds: float = 10.0) -> None:
+def await_true(condition: Callable[[], object], *, seconds: float = 30.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
@@ -93,7 +93,7 @@ def test_closing_ends_a_child_that_does_not_listen_and_its_children(
     grandchild = int(marker.read_text())
     began = time.monotonic()
     supervisor.close()
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 40
     await_true(lambda: start_mark(grandchild) is None)
 
 
@@ -108,7 +108,7 @@ def test_the_guard_ends_what_it_was_told_of_when_its_pipe_ends() -> None:
     with subprocess.Popen(["/bin/sleep", "60"], start_new_session=True) as child:
         guard.watch(record_of(shell("child", ""), child.pid))
         guard.close()
-        assert child.wait(timeout=10) < 0
+        assert child.wait(timeout=30) < 0
 
 
 def test_a_killed_guard_is_replaced_by_one_that_knows_as_much() -> None:
@@ -124,7 +124,7 @@ def test_a_killed_guard_is_replaced_by_one_that_knows_as_much() -> None:
 
         await_true(is_replaced)
         guard.close()
-        assert child.wait(timeout=10) < 0
+        assert child.wait(timeout=30) < 0
 
 
 def test_a_process_of_the_same_number_is_left_alone() -> None:
@@ -149,7 +149,7 @@ def test_a_stop_ends_a_step_that_runs() -> None:
     began = time.monotonic()
     with pytest.raises(Stopped):
         run_once(shell("step", "sleep 60"), startup, failure="")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 40
 
 
 def test_a_child_gets_no_descriptor_of_ours(tmp_path: Path) -> None:
