@@ -27,7 +27,7 @@ from integration.launch.postgres import SUPERUSER, Cluster
 from integration.launch.programs import Startup
 from integration.launch.stopping import Stop
 from integration.launch.supervisor import Supervisor
-from tests import unsynced
+from tests import steady_postgres
 from tests.keto.server import KetoServer, keto_running
 from tests.openid_provider import provider_for, served, tell
 from tests.private_stack import PrivateStack
@@ -140,7 +140,7 @@ def _embedded(stack: ExitStack, folder: Path) -> Databases:
     )
     stack.callback(supervisor.close)
     embedded_postgres.prepare(cluster, Startup({}, print, stop, guard.watch))
-    unsynced.configure(place_of.data)
+    steady_postgres.configure(place_of.data)
     supervisor.start(embedded_postgres.program(cluster))
     supervisor.start(embedded_valkey.program(place_of.sockets, home.root / "valkey"))
     while not embedded_postgres.is_ready(cluster):

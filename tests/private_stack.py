@@ -16,7 +16,7 @@ from typing import Any
 from integration.launch.home import home_at
 from integration.launch.placement import remove_outside
 from integration.launch.postgres import SUPERUSER
-from tests import unsynced
+from tests import steady_postgres
 
 KLEIS = Path(sys.executable).with_name("kleis")
 PORTS = (
@@ -144,7 +144,7 @@ class PrivateStack:
             assert time.monotonic() < deadline, self.said()
             time.sleep(0.1)
         self.facts = json.loads(facts.read_text())
-        unsynced.tell(self._database_of(SUPERUSER, "postgres", "postgres_password"))
+        steady_postgres.tell(self._database_of(SUPERUSER, "postgres", "postgres_password"))
 
     def stop(self) -> None:
         """End it; harmless when it has ended."""
