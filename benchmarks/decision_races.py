@@ -108,7 +108,7 @@ def main() -> None:
 
     lines = []
     with tempfile.TemporaryDirectory() as folder:
-        stack = PrivateStack(Path(folder))
+        stack = PrivateStack(Path(folder), is_measured=True)
         try:
             stack.start()
             with second_edge(stack) as other:

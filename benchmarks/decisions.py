@@ -350,7 +350,7 @@ def placed(members: int, *, on_one_core: bool) -> Iterator[Place]:
         if on_one_core:
             run_on(PROXY_CORE)  # what is started from here on inherits it
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        databases = _embedded(stack, folder)
+        databases = _embedded(stack, folder, is_measured=True)
         database_url = databases.new_database()
         upgrade(database_url)
         keto = stack.enter_context(keto_running(databases.new_database(), folder))

@@ -171,7 +171,7 @@ def running(cost: int) -> Iterator[tuple[dict[str, Logins], int]]:
     """Run a stack; return logins straight at Kratos and by the edge, and the edge's process."""
     with tempfile.TemporaryDirectory() as folder:
         settings = {"KLEIS_BCRYPT_COST": str(cost), "KLEIS_TRUSTED_PROXIES": "127.0.0.0/8"}
-        stack = PrivateStack(Path(folder), settings)
+        stack = PrivateStack(Path(folder), settings, is_measured=True)
         try:
             stack.start()
             direct = f"http://127.0.0.1:{stack.environ['KLEIS_PORT_KRATOS_PUBLIC']}"

@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        stack = PrivateStack(Path(folder))
+        stack = PrivateStack(Path(folder), is_measured=True)
         try:
             stack.start()
             measure(stack, given.seconds)

@@ -205,7 +205,7 @@ def database_with_a_member(stack: ExitStack) -> str:
     from tests.conftest import _embedded  # noqa: PLC0415
 
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-    databases = _embedded(stack, folder)
+    databases = _embedded(stack, folder, is_measured=True)
     url = databases.new_database()
     upgrade(url)
     with psycopg.connect(url, autocommit=True) as connection:

@@ -7,6 +7,7 @@ committed and flushed one by one.
 """
 
 import argparse
+import contextlib
 import hashlib
 import logging
 import multiprocessing
@@ -201,7 +202,12 @@ def run_share(share: Share, start: Any, results: Any) -> None:
 def server_seconds(postgres: int) -> float:
     """Return what a PostgreSQL and its living children have computed."""
     children = Path(f"/proc/{postgres}/task/{postgres}/children").read_text().split()
-    return sum(cpu_seconds(int(pid)) for pid in children)
+    total = 0.0
+    for pid in children:
+        # One may end meanwhile: a worker that cleaned up, a connection that was not used for long.
+        with contextlib.suppress(FileNotFoundError):
+            total += cpu_seconds(int(pid))
+    return total
 
 
 def quiet() -> None:

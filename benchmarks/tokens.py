@@ -120,7 +120,7 @@ def main() -> None:
     options = parser.parse_args()
     quiet()
     with tempfile.TemporaryDirectory() as name:
-        stack = PrivateStack(Path(name), {"KLEIS_LOG_LEVEL": "warning"})
+        stack = PrivateStack(Path(name), {"KLEIS_LOG_LEVEL": "warning"}, is_measured=True)
         try:
             stack.start()
             issuing(stack, options.seconds)

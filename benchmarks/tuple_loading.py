@@ -105,7 +105,7 @@ def main() -> None:
     parser.add_argument("--patch", type=int, default=500, help="operations of a PATCH")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        stack = PrivateStack(Path(folder))
+        stack = PrivateStack(Path(folder), is_measured=True)
         try:
             stack.start()
             port = stack.environ["KLEIS_PORT_KETO_WRITE"]

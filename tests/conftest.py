@@ -126,7 +126,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateStack]:
         yield private
 
 
-def _embedded(stack: ExitStack, folder: Path) -> Databases:
+def _embedded(stack: ExitStack, folder: Path, *, is_measured: bool = False) -> Databases:
     home = home_at(folder / "home")
     make_home(home)
     place_of = place(home, embedded_postgres.installed_programs())
@@ -140,7 +140,8 @@ def _embedded(stack: ExitStack, folder: Path) -> Databases:
     )
     stack.callback(supervisor.close)
     embedded_postgres.prepare(cluster, Startup({}, print, stop, guard.watch))
-    steady_postgres.configure(place_of.data)
+    if not is_measured:
+        steady_postgres.configure(place_of.data)
     supervisor.start(embedded_postgres.program(cluster))
     supervisor.start(embedded_valkey.program(place_of.sockets, home.root / "valkey"))
     while not embedded_postgres.is_ready(cluster):

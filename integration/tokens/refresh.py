@@ -55,15 +55,14 @@ def refresh(
     Raises:
         RotationError: the statement let through what the policy refuses.
     """
-    now = services.now()
-    following = _successor(signer.settings, token)
-    rotation = _rotation(signer.settings, token, following, client, now=now)
-    bounds = holders.bounds(signer.settings, now)
-    found = token_families.refresh(services.statements, rotation, bounds)
+    settings, now = signer.settings, services.now()
+    following = refresh_tokens.successor(token, secret=settings.secret.get_secret_value())
+    rotation = _rotation(settings, token, following, client, now=now)
+    found = token_families.refresh(services.statements, rotation, holders.bounds(settings, now))
     if found is None:
         return _UNKNOWN
     family, is_rotated = found
-    decision = _decide(signer.settings, family, token, client, Proof.NOT_NEEDED, now=now)
+    decision = _decide(settings, family, rotation, client, Proof.NOT_NEEDED)
     needs_lock = family.jkt is not None
     if isinstance(decision, Refuse):
         if is_rotated:
@@ -71,27 +70,25 @@ def refresh(
         if not decision.ends_session and not needs_lock:
             return decision
     elif is_rotated or (isinstance(decision, Replay) and not needs_lock):
-        return _given(signer, family, decision, following, now=now)
+        return _given(signer, family, decision, following, rotation)
     with services.transaction() as session:
-        return _locked(session, signer, token, client, now=now)
+        return _locked(session, signer, following, rotation, client)
 
 
 def _locked(
-    session: Session, signer: Signer, token: RefreshToken, client: Client, *, now: datetime
+    session: Session, signer: Signer, following: RefreshToken, rotation: Rotation, client: Client
 ) -> Tokens | Refuse:
-    family = token_families.lock(session, token.family_id, now=now)
+    family = token_families.lock(session, rotation.family_id, now=rotation.now)
     if family is None:
         return _UNKNOWN
     proof = _proof(session, family, client)
-    decision = _decide(signer.settings, family, token, client, proof, now=now)
+    decision = _decide(signer.settings, family, rotation, client, proof)
     if isinstance(decision, Refuse):
-        _follow(session, family, token, decision, client, now=now)
+        _follow(session, family, rotation, decision, client)
         return decision
-    following = _successor(signer.settings, token)
     if isinstance(decision, Rotate):
-        rotation = _rotation(signer.settings, token, following, client, now=now)
         token_families.rotate_locked(session, rotation)
-    return _given(signer, family, decision, following, now=now)
+    return _given(signer, family, decision, following, rotation)
 
 
 def _given(
@@ -99,32 +96,30 @@ def _given(
     family: FamilyRow,
     decision: Rotate | Replay,
     following: RefreshToken,
-    *,
-    now: datetime,
+    rotation: Rotation,
 ) -> Tokens | Refuse:
-    is_derived = hmac.compare_digest(following.hash(), family.current_hash)
+    is_derived = hmac.compare_digest(rotation.new_hash, family.current_hash)
     if isinstance(decision, Replay) and not is_derived:
         # Made with a `KLEIS_SECRET` that is not ours: nobody can tell what it was.
         return Refuse("refresh_token_invalid")
     subject = holders.subject(
         signer.settings, family.holder, identity_id=family.identity_id, session_id=family.session_id
     )
-    return tokens_for(signer, subject, following, family.application, now=now)
+    return tokens_for(signer, subject, following, family.application, now=rotation.now)
 
 
 def _decide(
     settings: Settings,
     family: FamilyRow,
-    token: RefreshToken,
+    rotation: Rotation,
     client: Client,
     proof: Proof,
-    *,
-    now: datetime,
 ) -> RefreshDecision:
-    holder, is_same_client = family.holder, _is_same_client(family, client)
+    holder, now = family.holder, rotation.now
+    is_same_client = _is_same_client(family, rotation, client)
     return decide_refresh(
         RefreshFacts(
-            presented=_which(family, token),
+            presented=_which(family, rotation),
             proof=proof,
             is_same_client=is_same_client,
             is_family_over=family.ended_at is not None,
@@ -146,15 +141,15 @@ def _decide(
     )
 
 
-def _which(family: FamilyRow, token: RefreshToken) -> Presented:
-    shown = token.hash()
-    if token.generation == family.generation:
+def _which(family: FamilyRow, rotation: Rotation) -> Presented:
+    shown, generation = rotation.old_hash, rotation.generation - 1
+    if generation == family.generation:
         is_it = hmac.compare_digest(shown, family.current_hash)
         return Presented.CURRENT if is_it else Presented.INVALID
-    if token.generation > family.generation:
+    if generation > family.generation:
         return Presented.INVALID
     previous = family.previous_hash
-    if token.generation == family.generation - 1 and previous is not None:
+    if generation == family.generation - 1 and previous is not None:
         is_it = hmac.compare_digest(shown, previous)
         return Presented.PREVIOUS if is_it else Presented.INVALID
     return Presented.OLDER
@@ -170,15 +165,11 @@ def _proof(session: Session, family: FamilyRow, client: Client) -> Proof:
     return Proof.VALID if is_new else Proof.WRONG
 
 
-def _is_same_client(family: FamilyRow, client: Client) -> bool:
+def _is_same_client(family: FamilyRow, rotation: Rotation, client: Client) -> bool:
     """A key tells clients apart; without one the program and the application it is for do."""
     if family.jkt is not None:
         return client.proof is not None and dpop.is_of(client.proof, family.jkt)
-    return hmac.compare_digest(refresh_tokens.client_hash(client.user_agent), family.client_hash)
-
-
-def _successor(settings: Settings, token: RefreshToken) -> RefreshToken:
-    return refresh_tokens.successor(token, secret=settings.secret.get_secret_value())
+    return hmac.compare_digest(rotation.client_hash, family.client_hash)
 
 
 def _rotation(
@@ -204,16 +195,15 @@ def _rotation(
 def _follow(
     session: Session,
     family: FamilyRow,
-    token: RefreshToken,
+    rotation: Rotation,
     decision: Refuse,
     client: Client,
-    *,
-    now: datetime,
 ) -> None:
     """End what has to end, and tell whom it concerns."""
     if not decision.ends_session:
         return
-    token_families.end(session, token.family_id, reason=decision.code, now=now)
+    now = rotation.now
+    token_families.end(session, rotation.family_id, reason=decision.code, now=now)
     sessions.end(session, family.identity_id, family.session_id, reason=decision.code, now=now)
     facts = {"session_id": str(family.session_id), "application": family.application}
     kind = Kind.REFRESH_TOKEN_REUSED if decision.is_theft else Kind.SESSIONS_ENDED
