@@ -15,6 +15,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+import structlog
 from psycopg import sql
 
 from integration.db.migrations.upgrade import upgrade
@@ -47,6 +48,16 @@ LONG = (
 )
 """Files of half a minute or more: begun last, one of them would be waited for alone."""
 PASSWORD = "only-in-tests-and-on-a-private-socket"
+
+
+def pytest_configure() -> None:
+    """Show errors as `configure_logging` does: with the variables of every frame it takes seconds.
+
+    An edge in a thread of the tests, and all who wait for it, would stand still for so long.
+    """
+    usual = structlog.get_config()["processors"][:-1]
+    plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*usual, plain])
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
