@@ -15,6 +15,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+import structlog
 from psycopg import sql
 
 from integration.db.migrations.upgrade import upgrade
@@ -27,7 +28,7 @@ from integration.launch.postgres import SUPERUSER, Cluster
 from integration.launch.programs import Startup
 from integration.launch.stopping import Stop
 from integration.launch.supervisor import Supervisor
-from tests import unsynced
+from tests import steady_postgres
 from tests.keto.server import KetoServer, keto_running
 from tests.openid_provider import provider_for, served, tell
 from tests.private_stack import PrivateStack
@@ -47,6 +48,16 @@ LONG = (
 )
 """Files of half a minute or more: begun last, one of them would be waited for alone."""
 PASSWORD = "only-in-tests-and-on-a-private-socket"
+
+
+def pytest_configure() -> None:
+    """Show errors as `configure_logging` does: with the variables of every frame it takes seconds.
+
+    An edge in a thread of the tests, and all who wait for it, would stand still for so long.
+    """
+    usual = structlog.get_config()["processors"][:-1]
+    plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*usual, plain])
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -141,7 +152,7 @@ def _embedded(stack: ExitStack, folder: Path, *, is_measured: bool = False) -> D
     stack.callback(supervisor.close)
     embedded_postgres.prepare(cluster, Startup({}, print, stop, guard.watch))
     if not is_measured:
-        unsynced.configure(place_of.data)
+        steady_postgres.configure(place_of.data)
     supervisor.start(embedded_postgres.program(cluster))
     supervisor.start(embedded_valkey.program(place_of.sockets, home.root / "valkey"))
     while not embedded_postgres.is_ready(cluster):

@@ -13,7 +13,7 @@ from integration.launch.guarding import Guard
 from integration.launch.home import home_at, make_home
 from integration.launch.placement import place, remove_outside
 from integration.launch.stopping import Stop
-from tests import unsynced
+from tests import steady_postgres
 
 
 class Server:
@@ -28,7 +28,7 @@ class Server:
         self._cluster = postgres.Cluster(place(home, postgres.installed_programs()), passwords)
         nothing = programs.Startup({}, print, Stop(), self._guard.watch)
         postgres.prepare(self._cluster, nothing)
-        unsynced.configure(self._cluster.placement.data)
+        steady_postgres.configure(self._cluster.placement.data)
         self.url = self._cluster.url("kleis")
         self.start()
         postgres.make_databases(self._cluster)

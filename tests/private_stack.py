@@ -16,7 +16,7 @@ from typing import Any
 from integration.launch.home import home_at
 from integration.launch.placement import remove_outside
 from integration.launch.postgres import SUPERUSER
-from tests import unsynced
+from tests import steady_postgres
 
 KLEIS = Path(sys.executable).with_name("kleis")
 PORTS = (
@@ -151,7 +151,7 @@ class PrivateStack:
             time.sleep(0.1)
         self.facts = json.loads(facts.read_text())
         if not self._is_measured:
-            unsynced.tell(self._database_of(SUPERUSER, "postgres", "postgres_password"))
+            steady_postgres.tell(self._database_of(SUPERUSER, "postgres", "postgres_password"))
 
     def stop(self) -> None:
         """End it; harmless when it has ended."""

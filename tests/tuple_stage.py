@@ -14,7 +14,7 @@ import httpx
 import uvicorn
 from sqlalchemy import text
 
-from integration.authority import catalogue, grants, keto_tuples
+from integration.authority import catalogue, grants
 from integration.authority.admins import THE_OPERATOR
 from integration.authority.grants import Rules
 from integration.db import api_keys, epochs
@@ -30,6 +30,7 @@ from policies.registration import RegistrationAttempt, new_member
 from tests.edge_stage import edge_running, free_port
 from tests.keto.server import KetoServer
 from tests.service.conftest import CLOSED, HOOK_SECRET
+from tests.settling import settle
 
 PATH = "/admin/relation-tuples"
 ALL = ("permissions:write", "roles:write")
@@ -180,8 +181,9 @@ def stage_running(
         keto_write_url=keto.write_url,
         hooks_url=f"http://127.0.0.1:{port}/",
         service_url=CLOSED,
-        # Writers wait for each other, and the disk of a busy machine for all of them.
+        # Writers wait for each other, on a busy machine for longer than usual.
         database_timeout=timedelta(seconds=20),
+        decision_timeout=timedelta(seconds=10),
         embedded=True,
     )
     made = make_services(settings, pool_size=4)
@@ -221,7 +223,7 @@ def over_in_keto(stage: Stage, count: int, permission: str) -> list[str]:
             now = datetime.now(UTC)
             wish = Wish(permission, now + timedelta(hours=1), "incident 7")
             grants.grant(session, THE_OPERATOR, UUID(member), wish, rules=Rules(), now=now)
-        keto_tuples.settle(stage.services, UUID(member))
+        settle(stage.services, UUID(member))
         assert granted(stage, member)
     # However long that took, none was over before it was in Keto.
     with stage.services.transaction() as session:

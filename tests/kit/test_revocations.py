@@ -1,6 +1,7 @@
 """Ended sessions: how soon their tokens are refused, and what happens when nobody can tell."""
 
 import logging
+from contextlib import closing
 
 import pytest
 
@@ -82,17 +83,17 @@ def test_without_a_first_list_nothing_is_believed(issuer, make_verifier, feed):
 
 
 def test_who_allows_stale_lists_goes_on_with_the_last_one(issuer, make_verifier, timer):
-    feed = RevocationFeed(issuer.url, wait=0.5, allow_stale=True, timer=timer)
-    verifier = make_verifier(revocations=feed)
-    ended = issuer.claims()
-    issuer.revoke(ended["sid"])
-    token = issuer.token()
-    verifier.verify(token)
-    issuer.stop()
-    timer.ahead += 250
-    verifier.verify(token)
-    with pytest.raises(TokenRevokedError):
-        verifier.verify(issuer.keys[0].sign(ended))
+    with closing(RevocationFeed(issuer.url, wait=0.5, allow_stale=True, timer=timer)) as feed:
+        verifier = make_verifier(revocations=feed)
+        ended = issuer.claims()
+        issuer.revoke(ended["sid"])
+        token = issuer.token()
+        verifier.verify(token)
+        issuer.stop()
+        timer.ahead += 250
+        verifier.verify(token)
+        with pytest.raises(TokenRevokedError):
+            verifier.verify(issuer.keys[0].sign(ended))
 
 
 def test_a_feed_that_was_closed_is_not_taken_for_a_quiet_one(issuer, make_verifier, feed):

@@ -11,12 +11,12 @@ from uuid import UUID, uuid4
 import pytest
 from pydantic import AnyHttpUrl
 
-from integration.authority import catalogue, grants, keto_tuples, permissions
+from integration.authority import catalogue, grants, permissions
 from integration.authority.admins import THE_OPERATOR
 from integration.authority.grants import Rules
 from integration.db import epochs
 from integration.db import grants as rows
-from integration.errors import ConflictError, KleisError
+from integration.errors import ConflictError
 from integration.members import lifecycle
 from integration.services import Services, make_services
 from policies.authority import Role
@@ -25,6 +25,7 @@ from policies.lifecycle import Actor, Trigger
 from policies.permissions import Permission, allows
 from policies.registration import RegistrationAttempt, new_member
 from tests.keto.server import KetoServer, keto_running
+from tests.settling import settle
 
 NAMES = ("content.moderate", "comments.moderate", "reports.review", "reports.*")
 RULES = Rules()
@@ -60,16 +61,6 @@ def join(services, role=Role.USER) -> UUID:
         lifecycle.adopt(session, identity_id, new_member(attempt), role, now=services.now())
     settle(services, identity_id)
     return identity_id
-
-
-def settle(services, member):
-    """Settle, on a machine that may be busy: one call has less than a second."""
-    for _ in range(20):
-        try:
-            return keto_tuples.settle(services, member)
-        except KleisError as error:
-            refused = error
-    raise refused
 
 
 def question(name, member):

@@ -18,6 +18,7 @@ from policies.authority import Role
 from policies.grants import Wish
 from policies.registration import RegistrationAttempt, new_member
 from tests.keto.server import KetoServer, keto_running
+from tests.settling import settle
 
 _BUSY = """
     SELECT count(*) FROM pg_stat_activity
@@ -57,7 +58,7 @@ def test_an_insert_that_was_given_up_does_not_outlive_the_revocation(
     with with_keto.transaction() as session:
         now = with_keto.now()
         lifecycle.adopt(session, somebody, new_member(attempt), Role.USER, now=now)
-    keto_tuples.settle(with_keto, somebody)
+    settle(with_keto, somebody)
     with with_keto.transaction() as session:
         wish = Wish("members.suspend", None, "incident 7")
         made = grants.grant(
@@ -69,7 +70,7 @@ def test_an_insert_that_was_given_up_does_not_outlive_the_revocation(
             keto_tuples.settle(with_keto, somebody)
         with with_keto.transaction() as session:
             grants.revoke(session, THE_OPERATOR, made, "over", now=with_keto.now())
-        keto_tuples.settle(with_keto, somebody)
+        settle(with_keto, somebody)
         with with_keto.transaction() as session:
             assert not epochs.is_settling(session, somebody)
     wait_until_idle(keto_database)

@@ -91,7 +91,7 @@ class _ConsumerHandler(BaseHTTPRequestHandler):
 
 
 def serving(server) -> Iterator:
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     yield server
     server.shutdown()

@@ -124,6 +124,24 @@ def test_a_sweep_finds_what_is_due_by_its_index(services, clock, table, index):
             assert not any(re.search(rf"Seq Scan on {table}\b", line) for line in plan), plan
 
 
+@pytest.mark.parametrize(("table", "_index"), _BY_AGE)
+def test_each_is_deleted_by_its_place_also_where_statistics_know_of_nothing_old(
+    services, clock, table, _index
+):
+    """Else what came at once would be looked up one by one among all the places."""
+    with services.engine.begin() as connection:
+        connection.execute(text("set local statement_timeout = 60000"))
+        fill(connection, table, rows=_ROWS, due=0, old=clock(), new=clock())
+
+    with deletions(services) as made:
+        sweeps.forget_the_past(services)
+
+    with services.engine.connect() as connection:
+        for statement, parameters, _ in made.of(table):
+            plan = connection.exec_driver_sql(f"EXPLAIN {statement}", parameters).scalars().all()
+            assert any(f"Tid Scan on {table}" in line for line in plan), plan
+
+
 def test_every_sort_of_row_that_is_deleted_is_looked_at_here(services):
     with deletions(services) as made:
         sweeps.forget_the_past(services)

@@ -64,7 +64,7 @@ def write_port(*answers: tuple[int, object]) -> Iterator[tuple[str, list[bytes]]
             """Say nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_address[1]}/", asked
