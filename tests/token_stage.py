@@ -1,6 +1,6 @@
 """Members with sessions and tokens, made as the service makes them, without a login."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -34,6 +34,16 @@ class Somebody:
 
 def ring_of(services: Services) -> KeyRing:
     return KeyRing(services.settings, services.transaction, services.now)
+
+
+def bounded_sessions(services: Services, **more: object) -> Services:
+    """Return services in which every bound that a session can have is there."""
+    changes = {
+        "session_max_age": timedelta(days=30),
+        "session_idle_timeout": timedelta(hours=1),
+        "second_factor_roles": frozenset({"admin"}),
+    }
+    return replace(services, settings=services.settings.model_copy(update=changes | more))
 
 
 def new_member(services: Services, role: Role = Role.USER) -> UUID:

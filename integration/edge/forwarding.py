@@ -24,13 +24,13 @@ from integration.edge.problems import (
 from integration.edge.questions import Questions
 from integration.edge.requests import Request
 from integration.edge.routes import Upstream
+from integration.edge.upstream_connections import MAX_ANSWER_BYTES
 from integration.edge.upstream_fields import UpstreamFields, target
 from integration.settings import Settings
 
 log = structlog.get_logger()
 
 _SMALL_BODY_BYTES = 65_536
-_MAX_ANSWER_BYTES = 8 * 1024 * 1024
 
 
 class Forwarder:
@@ -106,8 +106,7 @@ class Forwarder:
             )
             return await self.read(response, upstream)
         fields = self._fields.upwards(request, upstream, drop_credentials=drop_credentials)
-        query = request.query if query is None else query
-        named = target(request.path, query)
+        named = target(request.path, request.query if query is None else query)
         return await self._questions.ask(request.method, upstream, named, fields, body)
 
     async def _read_if_small(self, request: Request) -> bytes | None:
@@ -184,7 +183,7 @@ class Forwarder:
             async for piece in response.content.iter_any():
                 pieces.append(piece)
                 total += len(piece)
-                if total > _MAX_ANSWER_BYTES:
+                if total > MAX_ANSWER_BYTES:
                     raise RefusedError(UPSTREAM_BROKEN)
         except TimeoutError as error:
             raise RefusedError(UPSTREAM_TIMEOUT) from error

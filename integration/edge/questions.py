@@ -1,11 +1,8 @@
 """Questions to Ory and the service that are small, and answered before anything is passed on."""
 
-import asyncio
-
 from integration.edge.asgi import Answer, RawHeaders
-from integration.edge.problems import UPSTREAM_BROKEN, UPSTREAM_DOWN, UPSTREAM_TIMEOUT, RefusedError
 from integration.edge.routes import Upstream
-from integration.edge.upstream_connections import BrokenAnswerError, UpstreamConnections
+from integration.edge.upstream_connections import UpstreamConnections, answered_within
 from integration.edge.upstream_fields import UpstreamFields
 from integration.settings import Settings
 
@@ -43,16 +40,9 @@ class Questions:
         Raises:
             RefusedError: nobody answered, too late, or with more than can be judged.
         """
-        try:
-            async with asyncio.timeout(self._seconds):
-                answer = await self._connections[upstream].ask(
-                    method, target, fields, body, may_repeat=method in _REPEATED
-                )
-        except TimeoutError as error:
-            raise RefusedError(UPSTREAM_TIMEOUT) from error
-        except OSError as error:
-            raise RefusedError(UPSTREAM_DOWN) from error
-        except BrokenAnswerError as error:
-            raise RefusedError(UPSTREAM_BROKEN) from error
+        async with answered_within(self._seconds):
+            answer = await self._connections[upstream].ask(
+                method, target, fields, body, may_repeat=method in _REPEATED
+            )
         shown = self._fields.without_length(answer.headers, upstream)
         return Answer(answer.status, shown, answer.body)

@@ -9,23 +9,44 @@ import asyncio
 import base64
 import ssl
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
 import httptools
 
 from integration.edge.asgi import RawHeaders
+from integration.edge.problems import UPSTREAM_BROKEN, UPSTREAM_DOWN, UPSTREAM_TIMEOUT, RefusedError
 
 _MOST = 128
 # Shorter than any upstream keeps an idle connection.
 _IDLE_SECONDS = 3.0
-_MAX_ANSWER_BYTES = 8 * 1024 * 1024
+MAX_ANSWER_BYTES = 8 * 1024 * 1024
 _MAX_HEADER_BYTES = 65_536
 _WITHOUT_BODY = frozenset({"GET", "OPTIONS"})
 
 
 class BrokenAnswerError(Exception):
     """What came is no answer to a question, or too much of one."""
+
+
+@asynccontextmanager
+async def answered_within(seconds: float) -> AsyncIterator[None]:
+    """Say of a question that fails inside why its request is refused.
+
+    Raises:
+        RefusedError: nobody answered, too late, or with more than can be judged.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError as error:
+        raise RefusedError(UPSTREAM_TIMEOUT) from error
+    except OSError as error:
+        raise RefusedError(UPSTREAM_DOWN) from error
+    except BrokenAnswerError as error:
+        raise RefusedError(UPSTREAM_BROKEN) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +223,7 @@ class _Connection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._has_header:
             # What comes behind the body is nobody's.
-            self._count(len(name) + len(value), _MAX_ANSWER_BYTES)
+            self._count(len(name) + len(value), MAX_ANSWER_BYTES)
             return
         self._count(len(name) + len(value), _MAX_HEADER_BYTES)
         self._headers.append((name, value))
@@ -212,7 +233,7 @@ class _Connection(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         self._pieces.append(body)
-        self._count(len(body), _MAX_ANSWER_BYTES)
+        self._count(len(body), MAX_ANSWER_BYTES)
 
     def on_message_complete(self) -> None:
         if self._parser.get_status_code() < 200:

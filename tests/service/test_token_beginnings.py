@@ -1,8 +1,6 @@
 """The statement that begins a family: for whom the policies let in, and for nobody else."""
 
 import random
-from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 from sqlalchemy import text
@@ -13,7 +11,7 @@ from integration.errors import (
     UnauthenticatedError,
     UpstreamUnavailableError,
 )
-from tests.token_stage import kratos_session, new_member, ring_of, tokens_of
+from tests.token_stage import bounded_sessions, kratos_session, new_member, ring_of, tokens_of
 
 SESSION = "update member_sessions set {} where session_id = :session"
 MEMBER = "update members set {} where identity_id = :member"
@@ -57,13 +55,7 @@ HARMLESS = {
 
 @pytest.fixture
 def bounded(services):
-    """Every bound that a session can have is there."""
-    changes = {
-        "session_max_age": timedelta(days=30),
-        "session_idle_timeout": timedelta(hours=1),
-        "second_factor_roles": frozenset({"admin"}),
-    }
-    return replace(services, settings=services.settings.model_copy(update=changes))
+    return bounded_sessions(services)
 
 
 @pytest.fixture

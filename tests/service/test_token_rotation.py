@@ -1,7 +1,6 @@
 """The statement of a refresh: it rotates what the policy lets rotate, or less, and nothing else."""
 
 import random
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -12,7 +11,7 @@ from integration.tokens import holders, refresh_tokens
 from integration.tokens import refresh as refreshing
 from integration.tokens.clients import Client
 from integration.tokens.issuing import Tokens
-from tests.token_stage import OWNER, ring_of, somebody
+from tests.token_stage import OWNER, bounded_sessions, ring_of, somebody
 
 FAMILY, SESSION, MEMBER = "token_families", "member_sessions", "members"
 
@@ -44,14 +43,7 @@ HARMLESS = {
 
 @pytest.fixture
 def bounded(services):
-    """Every bound that a session can have is there."""
-    changes = {
-        "session_max_age": timedelta(days=30),
-        "session_idle_timeout": timedelta(hours=1),
-        "session_activity_period": timedelta(minutes=1),
-        "second_factor_roles": frozenset({"admin"}),
-    }
-    return replace(services, settings=services.settings.model_copy(update=changes))
+    return bounded_sessions(services, session_activity_period=timedelta(minutes=1))
 
 
 @pytest.fixture

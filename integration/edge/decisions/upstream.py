@@ -4,14 +4,14 @@ Clients of their own: whoever gives up on an answer closes the connection it wou
 never answers some checks whose database went away (v0.13).
 """
 
-import asyncio
-
 import aiohttp
 from yarl import URL
 
 from integration.edge import http_client
-from integration.edge.decisions.keto_connection import BrokenAnswerError, KetoConnections
+from integration.edge.decisions.keto_connection import KetoConnections
 from integration.edge.problems import UPSTREAM_BROKEN, UPSTREAM_DOWN, UPSTREAM_TIMEOUT, RefusedError
+from integration.edge.upstream_connections import answered_within
+from integration.edge.upstream_fields import target
 from integration.settings import Settings
 
 _JSON = {"Content-Type": "application/json", "Accept": "application/json"}
@@ -52,15 +52,8 @@ class DecisionUpstream:
         Raises:
             RefusedError: nobody answered, or too late.
         """
-        try:
-            async with asyncio.timeout(self._seconds if seconds is None else seconds):
-                return await self._keto.ask(f"{path}{query and '?' + query}", body)
-        except TimeoutError as error:
-            raise RefusedError(UPSTREAM_TIMEOUT) from error
-        except OSError as error:
-            raise RefusedError(UPSTREAM_DOWN) from error
-        except BrokenAnswerError as error:
-            raise RefusedError(UPSTREAM_BROKEN) from error
+        async with answered_within(self._seconds if seconds is None else seconds):
+            return await self._keto.ask(target(path, query), body)
 
     async def settle(self, body: bytes) -> int:
         """Return the status of the service's answer. Raises as `ask_keto`."""
